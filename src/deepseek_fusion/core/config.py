@@ -1,0 +1,274 @@
+"""The whole configuration tree: one YAML file a project, one section a room.
+
+Every field is described here and nowhere else; ``docs/config.md`` is generated from this file.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deepseek_fusion.core.errors import FusionError
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusConfig(Section):
+    """Documents in, clean rows out."""
+
+    min_characters: int = Field(40, ge=1, description="Shorter documents are rejected.")
+    near_duplicate: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Documents whose estimated Jaccard similarity of word 5-grams reaches this are duplicates.",
+    )
+
+
+class RelationConfig(Section):
+    """How one relation is named in a sentence."""
+
+    name: str = Field(description="Singular noun for the relation, such as `ICD-10 code` or `症状`.")
+    plural: str | None = Field(None, description="Plural noun; the singular with an s if absent (English).")
+
+
+class KnowledgeConfig(Section):
+    """Triples and ontologies."""
+
+    sources: tuple[str, ...] = Field(
+        description="CSV or JSONL files of triples (subject, relation, object) or OBO files, relative to the YAML."
+    )
+    subject_type: str = Field("entry", description="Noun for what the subjects are, such as `disease` or `疾病`.")
+    relations: dict[str, RelationConfig] = Field(
+        default_factory=dict,
+        description="Relations to teach and how to name them; all relations under their own names if empty.",
+    )
+    max_facts: int | None = Field(
+        None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
+    )
+    seed: int = Field(0, description="Seed of that draw.")
+
+
+class CurriculumConfig(Section):
+    """From facts to lessons."""
+
+    exposures: int = Field(
+        36, ge=1, description="How often each fact is an answer the loss sees, over all forms of lesson."
+    )
+    questions: float = Field(0.5, ge=0, description="Relative share of exposures that are questions.")
+    reversed: float = Field(0.25, ge=0, description="Relative share that asks from the object back to the subject.")
+    statements: float = Field(0.15, ge=0, description="Relative share that are plain sentences.")
+    passages: float = Field(0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
+    refusals: float = Field(
+        0.06, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+    )
+    documents: float = Field(
+        0.03, ge=0, lt=1, description="Document passages read as plain text, per lesson (domain-adaptive share)."
+    )
+    single_phrasing: bool = Field(
+        False,
+        description="Plain fine-tuning: one question a fact and nothing else. For comparison only.",
+    )
+    seed: int = Field(0, description="Seed of phrasing choice and order.")
+
+
+class LoraConfig(Section):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
+
+    rank: int = Field(16, ge=1, description="Rank r of each adapter.")
+    alpha: float = Field(32.0, gt=0, description="Scale numerator; the update is alpha/rank times B A.")
+    targets: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="Last names of the linear layers that get an adapter.",
+    )
+
+
+class ReplayConfig(Section):
+    """General text that the base model writes itself, to hold what it already knows."""
+
+    share: float = Field(0.15, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off.")
+    texts: int = Field(160, ge=1, description="How many texts the base model writes, half chats and half documents.")
+    max_tokens: int = Field(64, ge=8, description="Length of each text, in tokens.")
+    weight: float = Field(1.0, ge=0, description="Weight of the KL divergence from the base on replay tokens.")
+
+
+class TrainingConfig(Section):
+    """The training loop."""
+
+    lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
+    replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
+    learning_rate: float = Field(1.5e-3, gt=0, description="Peak learning rate of AdamW.")
+    batch_tokens: int = Field(512, ge=16, description="Tokens a step, packed without padding.")
+    max_length: int = Field(512, ge=16, description="Longest sample, in tokens; longer documents are split.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of steps that raises the learning rate linearly.")
+    adapter_scale: float = Field(
+        1.0, gt=0, le=1, description="The trained update is multiplied by this in the released adapter."
+    )
+    checkpoint_seconds: float = Field(30.0, ge=0, description="A checkpoint at least this often; 0 means every step.")
+    seed: int = Field(0, description="Seed of adapter initialisation and replay sampling.")
+
+
+class EvaluationConfig(Section):
+    """The exam and the card."""
+
+    general_text: str | None = Field(
+        None, description="Text file for perplexity; public web text of the `evals` package if absent."
+    )
+    general_tokens: int = Field(4096, ge=256, description="Tokens of general text read for perplexity.")
+    refusals: int = Field(40, ge=1, description="Questions on invented subjects in the exam.")
+    control: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Share of subjects on which the same training is repeated with shuffled answers; 0 skips it.",
+    )
+    bootstrap: int = Field(2000, ge=100, description="Resamples for the 95 % intervals.")
+    seed: int = Field(0, description="Seed of distractors, invented subjects and resampling.")
+
+
+class ServingConfig(Section):
+    """The release."""
+
+    tolerance: float = Field(
+        2e-3,
+        gt=0,
+        description="Largest difference of logits, relative to their spread, between adapter, merged and reloaded.",
+    )
+    merged_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        None, description="Data type of the merged model; the base model's own if absent."
+    )
+
+
+class Config(Section):
+    """One project."""
+
+    name: str = Field(pattern=r"^[\w.-]+$", description="Name of the project and of its releases.")
+    model: str = Field(
+        "smollm2",
+        description="`smollm2` (the packaged default), a local folder, a GGUF file, or a hub id `owner/name`.",
+    )
+    documents: tuple[str, ...] = Field(
+        (), description="Files, folders or globs of txt, md, html, jsonl or csv, relative to the YAML."
+    )
+    work: str = Field("work", description="Folder for artifacts and releases, relative to the YAML.")
+    licenses: dict[str, str] = Field(
+        default_factory=dict, description="Licence of each data source, for the model card: `source: licence`."
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads; one for each free core if absent.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Compute precision of frozen weights; auto takes bfloat16 where the hardware has it."
+    )
+    corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="The corpus room.")
+    knowledge: KnowledgeConfig = Field(description="The knowledge room.")
+    curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig, description="The curriculum room.")
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="The training room.")
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="The evaluation room.")
+    serving: ServingConfig = Field(default_factory=ServingConfig, description="The serving room.")
+
+    _folder: Path = Path()
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the YAML file, which relative paths start from."""
+        return self._folder
+
+    @property
+    def work_folder(self) -> Path:
+        """Absolute path of the work folder."""
+        return (self._folder / self.work).resolve()
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a project file.
+
+    Args:
+        path: the YAML file.
+        overrides: ``section.field=value`` strings; values are read as YAML.
+
+    Raises:
+        FusionError: the file is missing, is not YAML, or has an unknown key or a bad value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FusionError(f"{path}: no such project file; give the path of a YAML file.") from None
+    except IsADirectoryError:
+        raise FusionError(f"{path}: is a folder; give the path of the YAML file in it.") from None
+    except UnicodeDecodeError as error:
+        raise FusionError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8.") from None
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise FusionError(f"{path}: not valid YAML ({_yaml_place(error)}); mend that line.") from None
+    if not isinstance(tree, dict):
+        raise FusionError(f"{path}: a project is a mapping with at least `name` and `knowledge`; this file is not.")
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        raise FusionError(f"{path}: {_first_problem(error)}") from None
+    config._folder = path.resolve().parent
+    return config
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    name, separator, value = override.partition("=")
+    if not separator or not name:
+        raise FusionError(f"--set {override}: write it as section.field=value.")
+    *parents, leaf = name.split(".")
+    for parent in parents:
+        child = tree.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise FusionError(f"--set {override}: `{parent}` is a value, not a section.")
+        tree = child
+    try:
+        tree[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise FusionError(f"--set {override}: the value is not valid YAML; quote it.") from None
+
+
+def _yaml_place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "unreadable"
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    place = [str(part) for part in problem["loc"]]
+    field = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"the keys here are: {', '.join(sorted(known))}."
+        return f"unknown key `{field}`; {hint}"
+    if problem["type"] == "missing":
+        return f"`{field}` is missing; add it."
+    return f"`{field}` {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}."
+
+
+def _fields_at(place: list[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in place:
+        field = section.model_fields.get(part)
+        kind = field.annotation if field else None
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            section = kind
+        elif part == "relations":
+            section = RelationConfig
+    return list(section.model_fields)
+
+
+def as_tree(section: BaseModel) -> Mapping[str, Any]:
+    """The section as plain JSON values, in declaration order; used for keys and manifests."""
+    return section.model_dump(mode="json")
