@@ -1,0 +1,181 @@
+"""A knowledge graph: triples, the other names of their terms, and how to speak of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from deepseek_fusion.core.artifacts import read_json, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.config import RelationConfig
+from deepseek_fusion.knowledge.language import Language, language_of
+
+Direction = Literal["forward", "backward"]
+
+
+@dataclass(frozen=True)
+class Triple:
+    """One fact and the file (and line) that states it."""
+
+    subject: str
+    relation: str
+    object: str
+    source: str = ""
+
+    @property
+    def statement(self) -> tuple[str, str, str]:
+        """The fact without its source; equal for two sources that say the same."""
+        return self.subject, self.relation, self.object
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Nouns for a relation, in the language of the graph."""
+
+    name: str
+    plural: str
+
+    @classmethod
+    def of(cls, config: RelationConfig, language: Language) -> Relation:
+        """Fill in the plural: the noun itself in Chinese, the noun with an s in English."""
+        return cls(config.name, config.plural or (config.name if language == "zh" else f"{config.name}s"))
+
+
+@dataclass(frozen=True)
+class Group:
+    """One question and all its right answers.
+
+    `forward` holds the objects of a (subject, relation), `backward` the subjects of a (relation, object); the anchor
+    is the end that the question names.
+    """
+
+    anchor: str
+    relation: str
+    answers: tuple[str, ...]
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Facts on things of one type.
+
+    Attributes:
+        triples: the facts in file order, each once.
+        subject_type: noun for what the subjects are.
+        relations: how each relation that occurs is named.
+        synonyms: other names of a term; terms without any are absent.
+        mentions: how many times the corpus mentions a subject, under any of its names.
+    """
+
+    triples: tuple[Triple, ...]
+    subject_type: str
+    relations: dict[str, Relation]
+    synonyms: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    mentions: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects in file order, each once."""
+        return tuple(dict.fromkeys(triple.subject for triple in self.triples))
+
+    @cached_property
+    def language(self) -> Language:
+        """Language of most names; subjects and objects count alike."""
+        return graph_language(self.triples)
+
+    @property
+    def digest(self) -> str:
+        """Hash of what the graph states, whatever the order and the sources."""
+        return _hash("\n".join(sorted(map(self.fact_id, self.triples))))
+
+    @staticmethod
+    def fact_id(triple: Triple) -> str:
+        """Twelve hex digits that depend on the statement alone."""
+        return _hash("\x1f".join(triple.statement))
+
+    def forward(self) -> list[Group]:
+        """One group for each (subject, relation), its objects in file order."""
+        return _groups(
+            self.triples, lambda triple: (triple.subject, triple.relation), lambda triple: triple.object, "forward"
+        )
+
+    def backward(self) -> list[Group]:
+        """One group for each (relation, object), its subjects in file order."""
+        return _groups(
+            self.triples, lambda triple: (triple.object, triple.relation), lambda triple: triple.subject, "backward"
+        )
+
+    def with_triples(self, triples: Iterable[Triple]) -> Graph:
+        """The same names and nouns around other facts."""
+        kept = tuple(triples)
+        terms = {name for triple in kept for name in (triple.subject, triple.object)}
+        used = {triple.relation for triple in kept}
+        return replace(
+            self,
+            triples=kept,
+            relations={key: relation for key, relation in self.relations.items() if key in used},
+            synonyms={term: names for term, names in self.synonyms.items() if term in terms},
+            mentions={term: count for term, count in self.mentions.items() if term in terms},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Graph:
+        """Read what `save` wrote."""
+        facts = read_json(folder / "graph.json")
+        terms = read_jsonl(folder / "terms.jsonl")
+        return cls(
+            triples=tuple(Triple(**row) for row in read_jsonl(folder / "triples.jsonl")),
+            subject_type=facts["subject_type"],
+            relations={key: Relation(**nouns) for key, nouns in facts["relations"].items()},
+            synonyms={row["term"]: tuple(row["synonyms"]) for row in terms if row["synonyms"]},
+            mentions={row["term"]: row["mentions"] for row in terms if row["mentions"] is not None},
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write `triples.jsonl`, `terms.jsonl` (other names and mentions) and `graph.json` (nouns and counts)."""
+        write_jsonl(folder / "triples.jsonl", [vars(triple) for triple in self.triples])
+        terms = dict.fromkeys([*self.subjects, *self.synonyms, *self.mentions])
+        write_jsonl(
+            folder / "terms.jsonl",
+            [
+                {"term": term, "synonyms": list(self.synonyms.get(term, ())), "mentions": self.mentions.get(term)}
+                for term in terms
+            ],
+        )
+        write_json(
+            folder / "graph.json",
+            {
+                "subject_type": self.subject_type,
+                "language": self.language,
+                "relations": {key: vars(relation) for key, relation in self.relations.items()},
+                "facts": len(self.triples),
+                "subjects": len(self.subjects),
+                "digest": self.digest,
+            },
+        )
+
+
+def graph_language(triples: Iterable[Triple]) -> Language:
+    """Language of most names in the triples."""
+    return language_of(" ".join(name for triple in triples for name in (triple.subject, triple.object)))
+
+
+def _groups(
+    triples: Iterable[Triple],
+    question: Callable[[Triple], tuple[str, str]],
+    answer: Callable[[Triple], str],
+    direction: Direction,
+) -> list[Group]:
+    answers: dict[tuple[str, str], list[str]] = {}
+    for triple in triples:
+        answers.setdefault(question(triple), []).append(answer(triple))
+    return [
+        Group(anchor, relation, tuple(dict.fromkeys(found)), direction) for (anchor, relation), found in answers.items()
+    ]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
