@@ -25,9 +25,9 @@ class Section(BaseModel):
 class CorpusConfig(Section):
     """Documents in, clean rows out."""
 
-    min_characters: int = Field(40, ge=1, description="Shorter documents are rejected.")
+    min_characters: int = Field(default=40, ge=1, description="Shorter documents are rejected.")
     near_duplicate: float = Field(
-        0.8,
+        default=0.8,
         gt=0,
         le=1,
         description="Documents whose estimated Jaccard similarity of word 5-grams reaches this are duplicates.",
@@ -38,7 +38,7 @@ class RelationConfig(Section):
     """How one relation is named in a sentence."""
 
     name: str = Field(description="Singular noun for the relation, such as `ICD-10 code` or `症状`.")
-    plural: str | None = Field(None, description="Plural noun; the singular with an s if absent (English).")
+    plural: str | None = Field(default=None, description="Plural noun; the singular with an s if absent (English).")
 
 
 class KnowledgeConfig(Section):
@@ -47,47 +47,54 @@ class KnowledgeConfig(Section):
     sources: tuple[str, ...] = Field(
         description="CSV or JSONL files of triples (subject, relation, object) or OBO files, relative to the YAML."
     )
-    subject_type: str = Field("entry", description="Noun for what the subjects are, such as `disease` or `疾病`.")
+    subject_type: str = Field(
+        default="entry", description="Noun for what the subjects are, such as `disease` or `疾病`."
+    )
     relations: dict[str, RelationConfig] = Field(
         default_factory=dict,
         description="Relations to teach and how to name them; all relations under their own names if empty.",
     )
     max_facts: int | None = Field(
-        None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
+        default=None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
     )
-    seed: int = Field(0, description="Seed of that draw.")
+    seed: int = Field(default=0, description="Seed of that draw.")
 
 
 class CurriculumConfig(Section):
     """From facts to lessons."""
 
     exposures: int = Field(
-        36, ge=1, description="How often each fact is an answer the loss sees, over all forms of lesson."
+        default=36, ge=1, description="How often each fact is an answer the loss sees, over all forms of lesson."
     )
-    questions: float = Field(0.5, ge=0, description="Relative share of exposures that are questions.")
-    reversed: float = Field(0.25, ge=0, description="Relative share that asks from the object back to the subject.")
-    statements: float = Field(0.15, ge=0, description="Relative share that are plain sentences.")
-    passages: float = Field(0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
+    questions: float = Field(default=0.5, ge=0, description="Relative share of exposures that are questions.")
+    reversed: float = Field(
+        default=0.25, ge=0, description="Relative share that asks from the object back to the subject."
+    )
+    statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
+    passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
     refusals: float = Field(
-        0.06, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+        default=0.06, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )
     documents: float = Field(
-        0.03, ge=0, lt=1, description="Document passages read as plain text, per lesson (domain-adaptive share)."
+        default=0.03,
+        ge=0,
+        lt=1,
+        description="Document passages read as plain text, per lesson (domain-adaptive share).",
     )
     single_phrasing: bool = Field(
-        False,
+        default=False,
         description="Plain fine-tuning: one question a fact and nothing else. For comparison only.",
     )
-    seed: int = Field(0, description="Seed of phrasing choice and order.")
+    seed: int = Field(default=0, description="Seed of phrasing choice and order.")
 
 
 class LoraConfig(Section):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
 
-    rank: int = Field(16, ge=1, description="Rank r of each adapter.")
-    alpha: float = Field(32.0, gt=0, description="Scale numerator; the update is alpha/rank times B A.")
+    rank: int = Field(default=16, ge=1, description="Rank r of each adapter.")
+    alpha: float = Field(default=32.0, gt=0, description="Scale numerator; the update is alpha/rank times B A.")
     targets: tuple[str, ...] = Field(
-        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         description="Last names of the linear layers that get an adapter.",
     )
 
@@ -95,10 +102,14 @@ class LoraConfig(Section):
 class ReplayConfig(Section):
     """General text that the base model writes itself, to hold what it already knows."""
 
-    share: float = Field(0.15, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off.")
-    texts: int = Field(160, ge=1, description="How many texts the base model writes, half chats and half documents.")
-    max_tokens: int = Field(64, ge=8, description="Length of each text, in tokens.")
-    weight: float = Field(1.0, ge=0, description="Weight of the KL divergence from the base on replay tokens.")
+    share: float = Field(
+        default=0.15, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
+    )
+    texts: int = Field(
+        default=160, ge=1, description="How many texts the base model writes, half chats and half documents."
+    )
+    max_tokens: int = Field(default=64, ge=8, description="Length of each text, in tokens.")
+    weight: float = Field(default=1.0, ge=0, description="Weight of the KL divergence from the base on replay tokens.")
 
 
 class TrainingConfig(Section):
@@ -106,45 +117,49 @@ class TrainingConfig(Section):
 
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
     replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
-    learning_rate: float = Field(1.5e-3, gt=0, description="Peak learning rate of AdamW.")
-    batch_tokens: int = Field(512, ge=16, description="Tokens a step, packed without padding.")
-    max_length: int = Field(512, ge=16, description="Longest sample, in tokens; longer documents are split.")
-    warmup: float = Field(0.05, ge=0, lt=1, description="Share of steps that raises the learning rate linearly.")
-    adapter_scale: float = Field(
-        1.0, gt=0, le=1, description="The trained update is multiplied by this in the released adapter."
+    learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
+    batch_tokens: int = Field(default=512, ge=16, description="Tokens a step, packed without padding.")
+    max_length: int = Field(default=512, ge=16, description="Longest sample, in tokens; longer documents are split.")
+    warmup: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of steps that raises the learning rate linearly."
     )
-    checkpoint_seconds: float = Field(30.0, ge=0, description="A checkpoint at least this often; 0 means every step.")
-    seed: int = Field(0, description="Seed of adapter initialisation and replay sampling.")
+    adapter_scale: float = Field(
+        default=1.0, gt=0, le=1, description="The trained update is multiplied by this in the released adapter."
+    )
+    checkpoint_seconds: float = Field(
+        default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
+    )
+    seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
 
 
 class EvaluationConfig(Section):
     """The exam and the card."""
 
     general_text: str | None = Field(
-        None, description="Text file for perplexity; public web text of the `evals` package if absent."
+        default=None, description="Text file for perplexity; public web text of the `evals` package if absent."
     )
-    general_tokens: int = Field(4096, ge=256, description="Tokens of general text read for perplexity.")
-    refusals: int = Field(40, ge=1, description="Questions on invented subjects in the exam.")
+    general_tokens: int = Field(default=4096, ge=256, description="Tokens of general text read for perplexity.")
+    refusals: int = Field(default=40, ge=1, description="Questions on invented subjects in the exam.")
     control: float = Field(
-        0.25,
+        default=0.25,
         ge=0,
         le=1,
         description="Share of subjects on which the same training is repeated with shuffled answers; 0 skips it.",
     )
-    bootstrap: int = Field(2000, ge=100, description="Resamples for the 95 % intervals.")
-    seed: int = Field(0, description="Seed of distractors, invented subjects and resampling.")
+    bootstrap: int = Field(default=2000, ge=100, description="Resamples for the 95 % intervals.")
+    seed: int = Field(default=0, description="Seed of distractors, invented subjects and resampling.")
 
 
 class ServingConfig(Section):
     """The release."""
 
     tolerance: float = Field(
-        2e-3,
+        default=2e-3,
         gt=0,
         description="Largest difference of logits, relative to their spread, between adapter, merged and reloaded.",
     )
     merged_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
-        None, description="Data type of the merged model; the base model's own if absent."
+        default=None, description="Data type of the merged model; the base model's own if absent."
     )
 
 
@@ -153,19 +168,20 @@ class Config(Section):
 
     name: str = Field(pattern=r"^[\w.-]+$", description="Name of the project and of its releases.")
     model: str = Field(
-        "smollm2",
+        default="smollm2",
         description="`smollm2` (the packaged default), a local folder, a GGUF file, or a hub id `owner/name`.",
     )
     documents: tuple[str, ...] = Field(
-        (), description="Files, folders or globs of txt, md, html, jsonl or csv, relative to the YAML."
+        default=(), description="Files, folders or globs of txt, md, html, jsonl or csv, relative to the YAML."
     )
-    work: str = Field("work", description="Folder for artifacts and releases, relative to the YAML.")
+    work: str = Field(default="work", description="Folder for artifacts and releases, relative to the YAML.")
     licenses: dict[str, str] = Field(
         default_factory=dict, description="Licence of each data source, for the model card: `source: licence`."
     )
-    threads: int | None = Field(None, ge=1, description="CPU threads; one for each free core if absent.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; one for each free core if absent.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Compute precision of frozen weights; auto takes bfloat16 where the hardware has it."
+        default="auto",
+        description="Compute precision of frozen weights; auto takes bfloat16 where the hardware has it.",
     )
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="The corpus room.")
     knowledge: KnowledgeConfig = Field(description="The knowledge room.")

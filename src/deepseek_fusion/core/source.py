@@ -1,0 +1,72 @@
+"""Files that come from the user, as an input of a stage."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from deepseek_fusion.core.errors import FusionError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files named by paths, folders or globs relative to `folder`.
+
+    Inside a folder, hidden files and earlier work folders are left out. No patterns, no files.
+
+    Raises:
+        FusionError: when created, if a pattern matches nothing or a folder holds no file.
+    """
+
+    patterns: tuple[str, ...]
+    folder: Path
+
+    def __post_init__(self) -> None:
+        _ = self.files
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """Every file once, sorted by path."""
+        return tuple(sorted({file for pattern in self.patterns for file in self._match(pattern)}))
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the files' names (relative to the folder) and contents, 16 hex characters."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            name = os.path.relpath(file, self.folder)
+            digest.update(f"{name}\0{_content_hash(file)}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    def _match(self, pattern: str) -> list[Path]:
+        literal = self.folder / pattern
+        matches = [literal] if literal.exists() else self._glob(pattern)
+        if not matches:
+            raise FusionError(f"{literal}: no such file or folder; mend the path in the project file.")
+        files = [file for match in matches for file in (_walk(match) if match.is_dir() else [match])]
+        if not files:
+            raise FusionError(f"{literal}: the folder is empty; put files in it or mend the path in the project file.")
+        return files
+
+    def _glob(self, pattern: str) -> list[Path]:
+        return [self.folder / name for name in glob.glob(pattern, root_dir=self.folder, recursive=True)]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        # `documents: [.]` must not read what an earlier run wrote.
+        folders[:] = [name for name in folders if name[0] != "." and not Path(place, name, "layout.json").exists()]
+        yield from (Path(place, name) for name in files if name[0] != ".")
+
+
+def _content_hash(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except PermissionError:
+        raise FusionError(f"{file}: no permission to read it; change its mode or leave it out.") from None
