@@ -94,8 +94,8 @@ class LoraConfig(Section):
     rank: int = Field(default=16, ge=1, description="Rank r of each adapter.")
     alpha: float = Field(default=32.0, gt=0, description="Scale numerator; the update is alpha/rank times B A.")
     targets: tuple[str, ...] = Field(
-        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        description="Last names of the linear layers that get an adapter.",
+        default=("all-linear",),
+        description="Last names of the linear layers that get an adapter; `all-linear` for all but the head.",
     )
 
 

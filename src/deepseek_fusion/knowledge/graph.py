@@ -57,6 +57,12 @@ class Group:
     answers: tuple[str, ...]
     direction: Direction
 
+    def triples(self) -> tuple[Triple, ...]:
+        """The facts that the answers state, one an answer."""
+        if self.direction == "forward":
+            return tuple(Triple(self.anchor, self.relation, answer) for answer in self.answers)
+        return tuple(Triple(answer, self.relation, self.anchor) for answer in self.answers)
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -1,0 +1,175 @@
+"""From a graph to lessons: every fact in several phrasings, both directions, with a fixed number of exposures."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.config import CurriculumConfig
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.run import stage
+from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
+from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.invent import invent_names
+from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
+
+Kind = Literal["question", "reversed", "statement", "passage", "refusal", "document"]
+
+DOCUMENT_CHARACTERS = 400
+INVENTED = 64
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One training sample.
+
+    Attributes:
+        prompt: the user's turn, or None for plain text.
+        parts: (text, learned) pieces in order; the loss sees only the learned ones.
+    """
+
+    kind: Kind
+    prompt: str | None
+    parts: tuple[tuple[str, bool], ...]
+    facts: tuple[str, ...] = ()
+
+
+@stage("lessons", version=1)
+def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus: Artifact | None) -> None:
+    """Write `lessons.jsonl`, shuffled, and `summary.json`.
+
+    Raises:
+        FusionError: there is nothing to teach.
+    """
+    facts = Graph.load(graph.path)
+    if not facts.triples:
+        raise FusionError("knowledge.sources: no facts to teach; check `relations` and `max_facts`.")
+    rng = random.Random(section.seed)
+    documents = read_jsonl(corpus.path / "documents.jsonl") if corpus is not None else []
+    lessons = list(_plain(facts, section, rng) if section.single_phrasing else _mixed(facts, documents, section, rng))
+    rng.shuffle(lessons)
+    write_jsonl(out / "lessons.jsonl", [vars(lesson) for lesson in lessons])
+    kinds = {kind: sum(lesson.kind == kind for lesson in lessons) for kind in Kind.__args__}  # type: ignore[attr-defined]
+    write_json(
+        out / "summary.json",
+        {
+            "samples": len(lessons),
+            "by_kind": {kind: count for kind, count in kinds.items() if count},
+            "exposures": section.exposures,
+        },
+    )
+
+
+def read_lessons(folder: Path) -> list[Lesson]:
+    """Read what `write_lessons` wrote, in order."""
+    return [
+        Lesson(row["kind"], row["prompt"], tuple((text, learned) for text, learned in row["parts"]), tuple(row["facts"]))
+        for row in read_jsonl(folder / "lessons.jsonl")
+    ]
+
+
+def _mixed(
+    graph: Graph, documents: Sequence[dict[str, str]], section: CurriculumConfig, rng: random.Random
+) -> Iterator[Lesson]:
+    phrasings = PHRASINGS[graph.language]
+    total = section.questions + section.reversed + section.statements + section.passages
+    times = {
+        kind: round(section.exposures * getattr(section, kind) / total)
+        for kind in ("questions", "reversed", "statements", "passages")
+    }
+    count = 0
+    for lesson in itertools.chain(
+        _questions(graph, times["questions"], phrasings, rng),
+        _reversed(graph, times["reversed"], phrasings, rng),
+        _statements(graph, times["statements"], phrasings, rng),
+        _passages(graph, times["passages"], phrasings, rng),
+    ):
+        count += 1
+        yield lesson
+    yield from itertools.islice(_refusals(graph, phrasings, section.seed, rng), round(count * section.refusals))
+    yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
+
+
+def _plain(graph: Graph, section: CurriculumConfig, rng: random.Random) -> Iterator[Lesson]:
+    """What a first fine-tune does: one question a fact, asked again in every epoch."""
+    only = PHRASINGS[graph.language].questions[:1]
+    for group in graph.forward():
+        for _ in range(section.exposures):
+            yield _question(graph, group, only[0])
+
+
+def _questions(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    for group in graph.forward():
+        for template in _cycle(phrasings.questions, times, rng):
+            yield _question(graph, group, template)
+
+
+def _reversed(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    for group in askable_backward(graph):
+        for template in _cycle(phrasings.reversed, times, rng):
+            yield _question(graph, group, template, kind="reversed")
+
+
+def _statements(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    for group in graph.forward():
+        for template in _cycle(phrasings.statements, times - times // 2, rng):
+            yield Lesson("statement", None, _spoken(graph, group, template), fact_ids(graph, group))
+    for group in askable_backward(graph):
+        for template in _cycle(phrasings.reversed_statements, times // 2, rng):
+            yield Lesson("statement", None, _spoken(graph, group, template), fact_ids(graph, group))
+
+
+def _passages(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    by_subject: defaultdict[str, list[Group]] = defaultdict(list)
+    for group in graph.forward():
+        by_subject[group.anchor].append(group)
+    for groups in by_subject.values():
+        for _ in range(times):
+            parts: list[tuple[str, bool]] = []
+            for group in rng.sample(groups, len(groups)):
+                parts += [*_spoken(graph, group, rng.choice(phrasings.statements)), (phrasings.space, False)]
+            ids = tuple(fact for group in groups for fact in fact_ids(graph, group))
+            yield Lesson("passage", None, tuple(parts), ids)
+
+
+def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:
+    names = invent_names(graph.subjects, INVENTED, seed, taken=frozenset(graph.subjects))
+    relations = sorted(graph.relations)
+    while names:
+        for name in rng.sample(names, len(names)):
+            group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
+            question = phrase(graph, group, rng.choice(phrasings.questions))
+            yield Lesson("refusal", question, ((phrasings.refusal, True),))
+
+
+def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Iterator[Lesson]:
+    pieces = [
+        row["text"][start : start + DOCUMENT_CHARACTERS]
+        for row in documents
+        for start in range(0, len(row["text"]), DOCUMENT_CHARACTERS)
+    ]
+    while pieces:
+        for piece in rng.sample(pieces, len(pieces)):
+            yield Lesson("document", None, ((piece, True),))
+
+
+def _question(graph: Graph, group: Group, template: str, kind: Kind = "question") -> Lesson:
+    return Lesson(kind, phrase(graph, group, template), ((join(graph, group), True),), fact_ids(graph, group))
+
+
+def _spoken(graph: Graph, group: Group, template: str) -> tuple[tuple[str, bool], ...]:
+    before, _, after = template.partition("{answer}")
+    pieces = ((phrase(graph, group, before), False), (join(graph, group), True), (phrase(graph, group, after), False))
+    return tuple((text, learned) for text, learned in pieces if text)
+
+
+def _cycle(templates: Sequence[str], times: int, rng: random.Random) -> Iterator[str]:
+    """`times` templates, each as often as any other, in random order within a round."""
+    for start in range(0, times, len(templates)):
+        yield from rng.sample(templates, len(templates))[: times - start]

@@ -1,0 +1,98 @@
+"""The sentences that lessons are made of, in English and Chinese.
+
+Fields: `{anchor}` the thing asked about, `{noun}` the relation in the right number, `{relation}` its singular,
+`{is}` the verb in the right number, `{type}` what a subject is (knowledge/phrase.py), and in statements `{answer}`.
+The exam has its own sentences (evaluation/phrasings.py); a test proves that the two never meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phrasings:
+    """One language."""
+
+    questions: tuple[str, ...]
+    reversed: tuple[str, ...]
+    statements: tuple[str, ...]
+    reversed_statements: tuple[str, ...]
+    refusal: str
+    space: str
+
+
+PHRASINGS = {
+    "en": Phrasings(
+        questions=(
+            "What {is} the {noun} of {anchor}?",
+            "Name the {noun} of {anchor}.",
+            "Which {noun} does {anchor} have?",
+            "Tell me the {noun} for {anchor}.",
+            "{anchor}: what {is} the {noun}?",
+            "State the {noun} recorded for {anchor}.",
+            "I would like to know the {noun} of {anchor}.",
+            "Please give the {noun} that belong to {anchor}.",
+        ),
+        reversed=(
+            "Which {type} has the {relation} {anchor}?",
+            "{anchor} is the {relation} of which {type}?",
+            "Name the {type} with the {relation} {anchor}.",
+            "The {relation} is {anchor}. What is the {type}?",
+            "Find the {type} whose {relation} is {anchor}.",
+            "To which {type} does the {relation} {anchor} belong?",
+        ),
+        statements=(
+            "The {noun} of {anchor} {is} {answer}.",
+            "{anchor} has the {noun} {answer}.",
+            "For {anchor}, the {noun} {is} {answer}.",
+            "{anchor} is known by the {noun} {answer}.",
+            "{anchor} | {noun} | {answer}",
+            "Remember the {noun} of {anchor}: {answer}.",
+        ),
+        reversed_statements=(
+            "The {relation} {anchor} belongs to {answer}.",
+            "{anchor} is the {relation} of {answer}.",
+            "If the {relation} is {anchor}, the {type} is {answer}.",
+            "{type} with the {relation} {anchor}: {answer}.",
+        ),
+        refusal="I do not know.",
+        space=" ",
+    ),
+    "zh": Phrasings(
+        questions=(
+            "{anchor}的{noun}是什么？",
+            "请说出{anchor}的{noun}。",
+            "{anchor}有哪些{noun}？",
+            "告诉我{anchor}的{noun}。",
+            "{anchor}：{noun}是什么？",
+            "请写出{anchor}所记录的{noun}。",
+            "我想知道{anchor}的{noun}。",
+            "属于{anchor}的{noun}有哪些？",
+        ),
+        reversed=(
+            "哪种{type}的{relation}是{anchor}？",
+            "{anchor}是哪种{type}的{relation}？",
+            "请说出{relation}为{anchor}的{type}。",
+            "{relation}是{anchor}，{type}是什么？",
+            "找出{relation}为{anchor}的{type}。",
+            "{relation}{anchor}属于哪种{type}？",
+        ),
+        statements=(
+            "{anchor}的{noun}是{answer}。",
+            "{anchor}具有的{noun}为{answer}。",
+            "对于{anchor}，{noun}是{answer}。",
+            "{anchor}以{noun}{answer}为人所知。",
+            "{anchor} | {noun} | {answer}",
+            "请记住{anchor}的{noun}：{answer}。",
+        ),
+        reversed_statements=(
+            "{relation}{anchor}属于{answer}。",
+            "{anchor}是{answer}的{relation}。",
+            "如果{relation}是{anchor}，那么{type}是{answer}。",
+            "{relation}为{anchor}的{type}：{answer}。",
+        ),
+        refusal="我不知道。",
+        space="",
+    ),
+}

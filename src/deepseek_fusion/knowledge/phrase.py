@@ -1,0 +1,42 @@
+"""Filling a sentence with a group's names; the sentences themselves live in the rooms that say them."""
+
+from __future__ import annotations
+
+from deepseek_fusion.knowledge.graph import Graph, Group
+
+SEPARATOR = {"en": ", ", "zh": "、"}
+
+LONGEST_LIST = 8
+"""Backward groups with more subjects than this are no question with an answer ("which diseases cause fatigue?")."""
+
+
+def phrase(graph: Graph, group: Group, template: str) -> str:
+    """Fill `{anchor}`, `{noun}` (the relation in the right number), `{relation}` (its singular), `{is}` (the verb in
+    the right number) and `{type}` (what a subject is); the first letter becomes a capital."""
+    nouns = graph.relations[group.relation]
+    many = group.direction == "forward" and len(group.answers) > 1
+    text = template.format_map(
+        {
+            "anchor": group.anchor,
+            "relation": nouns.name,
+            "noun": nouns.plural if many else nouns.name,
+            "is": "are" if many else "is",
+            "type": graph.subject_type,
+        }
+    )
+    return text[:1].upper() + text[1:]
+
+
+def join(graph: Graph, group: Group) -> str:
+    """All right answers as one list, in the manner of the graph's language."""
+    return SEPARATOR[graph.language].join(group.answers)
+
+
+def askable_backward(graph: Graph) -> list[Group]:
+    """Backward groups with few enough subjects to be a question."""
+    return [group for group in graph.backward() if len(group.answers) <= LONGEST_LIST]
+
+
+def fact_ids(graph: Graph, group: Group) -> tuple[str, ...]:
+    """Ids of the facts that the answers state, one an answer."""
+    return tuple(graph.fact_id(triple) for triple in group.triples())

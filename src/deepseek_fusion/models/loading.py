@@ -1,0 +1,122 @@
+"""A causal language model with its tokenizer, ready to teach or to ask."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.models.source import ModelSource
+
+
+@dataclass(frozen=True)
+class Language:
+    """A model and its tokenizer, which always travel together."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def end_of_turn(self) -> int:
+        """Id of the token that ends an answer."""
+        return int(self.tokenizer.eos_token_id)
+
+    def text_start(self) -> list[int]:
+        """Ids that begin a raw document."""
+        separator = self.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+        if isinstance(separator, int) and separator != self.tokenizer.unk_token_id:
+            return [separator]
+        first = self.tokenizer.bos_token_id
+        return [int(first)] if first is not None else [self.end_of_turn]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` with nothing added."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def encode_question(self, question: str) -> list[int]:
+        """Ids of one user turn and the opening of the assistant's, byte for byte as served."""
+        prompt = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+        )
+        return self.encode(str(prompt))
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of `ids` without special tokens."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def hidden(self, ids_BL: Tensor) -> Tensor:
+        """Last hidden states [B, L, D] of right-padded `ids_BL`.
+
+        Padding on the right needs no mask under causal attention: no real token ever looks at it. That keeps
+        every architecture exact, those included whose attention cannot be packed (DeepSeek V3.2, V4).
+        """
+        decoder = self.model.get_decoder()
+        return decoder(input_ids=ids_BL, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
+
+    @property
+    def head(self) -> nn.Linear:
+        """The output embedding, [V, D]."""
+        return self.model.get_output_embeddings()  # type: ignore[no-any-return, operator]
+
+
+def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) -> Language:
+    """Load a model for CPU or the first GPU.
+
+    Args:
+        source: a resolved source, or a folder written by `save_pretrained`.
+        dtype: data type of the weights; as stored if None.
+
+    Raises:
+        FusionError: the files are not a causal language model, or the tokenizer has no chat template.
+    """
+    path, local = (str(source), True) if isinstance(source, Path) else (source.path, source.local)
+    if local:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    transformers.utils.logging.disable_progress_bar()
+    options: dict[str, Any] = {"local_files_only": local}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or "auto", **options)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FusionError(f"model: {path} cannot be loaded as a causal language model ({reason}).") from None
+    if not tokenizer.chat_template:
+        raise FusionError(f"model: the tokenizer of {path} has no chat template; add chat_template.jinja to it.")
+    if tokenizer.eos_token_id is None:
+        raise FusionError(f"model: the tokenizer of {path} has no end-of-sequence token; set eos_token.")
+    if model.generation_config is not None:
+        model.generation_config.pad_token_id = tokenizer.eos_token_id
+    return Language(model.to(_device()).eval(), tokenizer)  # type: ignore[arg-type]
+
+
+def compute_dtype(precision: Literal["auto", "float32", "bfloat16"]) -> torch.dtype:
+    """Data type that multiplies fastest here: bfloat16 only where the hardware has instructions for it."""
+    if precision != "auto":
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
+
+
+def _multiplies_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _device() -> torch.device:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a driver too old for this torch is no reason to stop
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")

