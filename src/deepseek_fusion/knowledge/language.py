@@ -1,14 +1,17 @@
-"""English or Chinese, told from the characters alone."""
+"""English or Chinese, and the words of a text, told from the characters alone."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal
 
 Language = Literal["en", "zh"]
 
-HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_HAN_RANGES = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN = re.compile(f"[{_HAN_RANGES}]")
 _LETTER = re.compile(r"[^\W\d_]")
+_TOKEN = re.compile(rf"[{_HAN_RANGES}]|[^\W{_HAN_RANGES}]+")
 _LETTERS_PER_HAN = 3  # one Han character says about as much as three Latin letters
 
 
@@ -17,3 +20,13 @@ def language_of(text: str) -> Language:
     han = len(HAN.findall(text))
     others = len(_LETTER.findall(text)) - han
     return "zh" if han * _LETTERS_PER_HAN > others else "en"
+
+
+def tokens(text: str) -> list[str]:
+    """Case-folded words, without punctuation; each Han character is a word."""
+    return _TOKEN.findall(fold(text))
+
+
+def fold(name: str) -> str:
+    """The form in which two spellings of a name are the same: NFKC, case-folded, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
