@@ -1,0 +1,228 @@
+"""The command line: parse, call, print. The work is in `pipeline.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from deepseek_fusion import __version__
+from deepseek_fusion.core.errors import FusionError
+
+if TYPE_CHECKING:
+    from deepseek_fusion.core.config import Config
+    from deepseek_fusion.core.versions import VersionStore
+
+USER_MISTAKE, INTERRUPTED = 2, 130
+
+
+class Commands(typer.core.TyperGroup):
+    """Commands whose foreseeable failures end in one sentence instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        with _one_sentence():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Teach a language model a domain, and see which facts it learned, kept and lost.",
+)
+
+ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT.yaml", help="The project file.")]
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option(metavar="PROJECT.yaml", help="The project file; the only *.yaml in the current folder if absent."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one value of the project file; repeatable."),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"deepseek-fusion {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def teach(
+    project: ProjectArgument,
+    quick: Annotated[bool, typer.Option("--quick", help="A few facts only, to try the project in minutes.")] = False,
+    overrides: SetOption = None,
+) -> None:
+    """Teach the facts, examine before and after, release.
+
+    What is finished is kept: run the same command again after an interruption, or after a change of the project.
+    """
+    config = _load(project, overrides)
+    from deepseek_fusion import pipeline
+    from deepseek_fusion.core.artifacts import read_json
+    from deepseek_fusion.core.events import Console, EventLog, listen
+    from deepseek_fusion.core.run import Run
+
+    if quick:
+        config = pipeline.quick(config)
+    with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
+        release = pipeline.teach(config, run)
+    _print_card(read_json(release.card))
+    typer.echo(f"{release.version.id} is current: {_shown(release.path)}\nReport: {_shown(release.report)}")
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask, in quotes.")],
+    project: ProjectOption = None,
+    release: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A release folder, instead of a project's current one.")
+    ] = None,
+) -> None:
+    """Ask the current release one question."""
+    if release and project:
+        raise FusionError("--project and --release: give one of them, not both.")
+    if release and not release.is_dir():
+        raise FusionError(f"{release}: no such release folder; `deepseek-fusion versions` lists them.")
+    folder = release or _store(project).current().release
+    from deepseek_fusion.serving.answer import answer
+
+    typer.echo(answer(folder, question))
+
+
+@app.command()
+def versions(project: ProjectOption = None) -> None:
+    """List every release; the current one has a star."""
+    store = _store(project)
+    released = store.all()
+    if not released:
+        typer.echo("Nothing has been released yet; run `deepseek-fusion teach` first.")
+        return
+    current = store.current()
+    for version in released:
+        facts = "  ".join(f"{name} {value}" for name, value in version.facts.items())
+        star = "*" if version == current else " "
+        typer.echo(f"{star} {version.id}  {version.created}  {_shown(version.release)}  {facts}".rstrip())
+
+
+@app.command()
+def rollback(
+    version: Annotated[str | None, typer.Argument(help="Such as v2; the one before the current one if absent.")] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Make an earlier release current again."""
+    current = _store(project).rollback(version)
+    typer.echo(f"{current.id} is current: {_shown(current.release)}")
+
+
+@app.command()
+def doctor(project: ProjectArgument, overrides: SetOption = None) -> None:
+    """Check a project before hours are spent on it.
+
+    Shows data counts, tokens and truncations, the chat template, which parameters will train, memory and time.
+    """
+    config = _load(project, overrides)
+    from deepseek_fusion.doctor import examine
+
+    for section, rows in examine(config):
+        typer.secho(section, bold=True)
+        for name, value in rows:
+            typer.echo(f"  {name:<28} {value}")
+
+
+def main() -> None:
+    """Entry point of the `deepseek-fusion` command."""
+    app(prog_name="deepseek-fusion")
+
+
+def _load(project: Path, overrides: list[str] | None = None) -> Config:
+    from deepseek_fusion.core.config import load_config
+
+    return load_config(project, overrides or ())
+
+
+def _store(project: Path | None) -> VersionStore:
+    from deepseek_fusion.core.versions import VersionStore
+
+    return VersionStore(_load(project or _only_project()).work_folder)
+
+
+def _only_project() -> Path:
+    candidates = sorted(Path().glob("*.yaml"))
+    if not candidates:
+        raise FusionError(f"{Path.cwd()}: no *.yaml project here; pass one with --project PROJECT.yaml.")
+    if len(candidates) > 1:
+        names = ", ".join(map(str, candidates))
+        raise FusionError(f"{Path.cwd()}: several projects here; pass one of {names} with --project.")
+    return candidates[0]
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _print_card(card: dict[str, Any]) -> None:
+    from rich.console import Console as Terminal
+    from rich.table import Table
+
+    table = Table("", "before", "now", title=card["name"])
+    for family in card["families"]:
+        table.add_row(family["family"], _percent(family["before"]), _percent(family["now"]))
+    table.add_section()
+    summary, perplexity = card["summary"], card["general"]["perplexity"]
+    table.add_row(f"of {summary['facts']} facts known", _percent(summary["before"]), _percent(summary["now"]))
+    change = perplexity["now"] / perplexity["before"] - 1
+    table.add_row("general perplexity", f"{perplexity['before']:.2f}", f"{perplexity['now']:.2f} ({change:+.1%})")
+    counts = " · ".join(f"{summary[state]} {state}" for state in ("learned", "kept", "lost", "unknown"))
+    table.caption = f"Facts: {counts}"
+    Terminal(highlight=False).print(table)
+
+
+def _percent(rate: dict[str, float]) -> str:
+    return f"{rate['value']:.1%} ({rate['low']:.0%} to {rate['high']:.0%})"
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    from deepseek_fusion.core.artifacts import room_on_disk
+
+    try:
+        with room_on_disk(Path.cwd()):
+            yield
+    except FusionError as error:
+        _stop(str(error), USER_MISTAKE)
+    except PermissionError as error:
+        _stop(f"{error.filename}: no permission; change its mode or choose another place.", USER_MISTAKE)
+    except ModuleNotFoundError as error:
+        if (error.name or "deepseek_fusion").startswith("deepseek_fusion"):
+            raise
+        _stop(f"{error.name} is not installed; run `pip install 'deepseek-fusion[all]'`.", USER_MISTAKE)
+    except (MemoryError, RuntimeError) as error:  # torch raises a RuntimeError when memory runs out
+        if not isinstance(error, MemoryError) and not re.search("out of memory|allocate memory", str(error)):
+            raise
+        _stop("Out of memory; close other programs, or lower `training.batch_tokens`.", USER_MISTAKE)
+    except KeyboardInterrupt:
+        _stop("Stopped; run the same command again to go on from here.", INTERRUPTED)
+
+
+def _stop(sentence: str, code: int) -> None:
+    typer.secho(sentence, fg="red", err=True)
+    raise typer.Exit(code)
