@@ -15,9 +15,10 @@ _READER = "reader"
 _BLOCK = "\x1e"  # record separator
 _ENCODINGS = ["gb18030", "big5", "cp1252"]
 _NO_TEXT = ["script", "style", "noscript", "template", "svg", "nav", "header", "footer", "aside", "form", "iframe"]
-_INLINE = (
-    ["a", "abbr", "b", "bdi", "bdo", "cite", "code", "dfn", "em", "font", "i", "ins", "kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr"]
-)
+_INLINE = [
+    *("a", "abbr", "b", "bdi", "bdo", "cite", "code", "dfn", "em", "font", "i", "ins", "kbd", "mark", "q", "s", "samp"),
+    *("small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr"),
+]
 
 Reading = Iterator[Document | Rejected]
 

@@ -1,0 +1,112 @@
+"""Write the data of this example: disease facts in English and Chinese, and notes on invented patients.
+
+    pip install 'deepseek-fusion[examples]'
+    python examples/medical/make_data.py
+
+The facts come with the package faker-healthcare-provider, the notes from the simulator clinosim (about 20 seconds);
+nothing is downloaded, and every run writes the same files.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from faker_healthcare.disease_correlations import DISEASE_CORRELATIONS as ENGLISH
+from faker_healthcare.zh_CN.disease_correlations import DISEASE_CORRELATIONS as CHINESE
+
+DATA = Path(__file__).parent / "data"
+RELATIONS = {
+    "icd10": "icd10",
+    "symptoms": "symptom",
+    "medications": "medication",
+    "medical_specialty": "specialty",
+}
+SEED = 7
+POPULATION = 300  # of the simulated town; about a third of it visits the hospital within the three months
+PATIENTS = 60
+
+
+def write_facts(path: Path, diseases: Mapping[str, Any], source: str) -> int:
+    """Write the triples of all diseases; return how many."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [(*triple, source) for triple in facts(diseases)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("subject", "relation", "object", "source"))
+        writer.writerows(rows)
+    return len(rows)
+
+
+def facts(diseases: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """One triple for each value of each field."""
+    for disease, fields in diseases.items():
+        for field, relation in RELATIONS.items():
+            values = fields[field]
+            for value in [values] if isinstance(values, str) else values:
+                yield plain(disease), relation, plain(value)
+
+
+def plain(name: str) -> str:
+    """A name that can stand in a list: 肺炎,病原体未特指 becomes 肺炎（病原体未特指）."""
+    head, comma, tail = name.partition(",")
+    return f"{head}（{tail}）" if comma else name
+
+
+def write_notes(folder: Path) -> int:
+    """Simulate a hospital and write one file a visit; return how many."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as place:
+        simulate(Path(place))
+        visits = notes(Path(place) / "cif/narratives/template/documents")
+    for number, (visit, sections) in enumerate(visits.items()):
+        # Some systems export plain text, some Markdown; both are read.
+        suffix, mark = (".md", "#") if number % 2 else (".txt", "")
+        title = f"{mark} Visit {visit}".strip()
+        text = "\n\n".join([title, *(f"{mark * 2} {heading}\n{body}".strip() for heading, body in sections)])
+        (folder / f"{visit}{suffix}").write_text(f"{text}\n", encoding="utf-8")
+    return len(visits)
+
+
+def simulate(place: Path) -> None:
+    """Run the simulator and its template writer, which needs no language model."""
+    clinosim = [sys.executable, "-c", "from clinosim.simulator.cli import main; main()"]
+    days = ["--start", "2024-01-01", "--end", "2024-03-31"]
+    size = ["--population", str(POPULATION), "--seed", str(SEED), "--country", "US"]
+    run = ["simulate", "--output", str(place), "--format", "cif", *size, *days]
+    tell = ["narrate", "--cif-dir", str(place / "cif"), "--provider", "template", "--seed", str(SEED)]
+    for arguments in (run, tell):
+        result = subprocess.run([*clinosim, *arguments], capture_output=True, text=True)
+        if result.returncode:
+            sys.exit(result.stderr)
+
+
+def notes(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Visit -> (heading, text) of each section of its notes, for the first patients by number."""
+    visits: dict[str, list[tuple[str, str]]] = {}
+    for file in sorted(folder.glob("*/*.json")):
+        narrative = json.loads(file.read_text(encoding="utf-8"))["narrative"]
+        sections = [("Note", narrative["text"]), *narrative["sections"].items()]
+        written = [(heading.replace("_", " ").capitalize(), text) for heading, text in sections if text]
+        visits.setdefault(file.parent.name.removeprefix("ENC-"), []).extend(written)
+    patients = sorted({patient_of(visit) for visit in visits})[:PATIENTS]
+    return {visit: sections for visit, sections in visits.items() if patient_of(visit) in patients}
+
+
+def patient_of(visit: str) -> str:
+    """POP-000104 of POP-000104-926328746204."""
+    return visit.rpartition("-")[0]
+
+
+if __name__ == "__main__":
+    print(f"{write_facts(DATA / 'triples.csv', ENGLISH, 'faker-healthcare-provider')} English facts")
+    print(f"{write_facts(DATA / 'zh/triples.csv', CHINESE, 'faker-healthcare-provider zh_CN')} Chinese facts")
+    print(f"{write_notes(DATA / 'ehr')} visits")
