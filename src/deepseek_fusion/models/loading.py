@@ -6,7 +6,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
@@ -36,8 +36,8 @@ class Language:
 
     def text_start(self) -> list[int]:
         """Ids that begin a raw document."""
-        separator = self.tokenizer.convert_tokens_to_ids("<|endoftext|>")
-        if isinstance(separator, int) and separator != self.tokenizer.unk_token_id:
+        separator = self.tokenizer.get_vocab().get("<|endoftext|>")
+        if separator is not None:
             return [separator]
         first = self.tokenizer.bos_token_id
         return [int(first)] if first is not None else [self.end_of_turn]
@@ -100,20 +100,6 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.eos_token_id
     return Language(model.to(_device()).eval(), tokenizer)  # type: ignore[arg-type]
-
-
-def compute_dtype(precision: Literal["auto", "float32", "bfloat16"]) -> torch.dtype:
-    """Data type that multiplies fastest here: bfloat16 only where the hardware has instructions for it."""
-    if precision != "auto":
-        return torch.float32 if precision == "float32" else torch.bfloat16
-    return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
-
-
-def _multiplies_bfloat16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _device() -> torch.device:

@@ -10,9 +10,14 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from deepseek_fusion.core.errors import FusionError
 
+DType = Literal["float32", "bfloat16"]
 PACKAGED = "smollm2"
 PACKAGED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The template that ships inside the GGUF file inserts a default system prompt of 25 tokens into every question.
@@ -24,15 +29,29 @@ PACKAGED_TEMPLATE = (
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model on disk in Hugging Face form (or a hub id), with a key that names its exact content."""
+    """A model on disk in Hugging Face form (or a hub id), and the precision it is computed in.
+
+    The key names the exact content and the precision: results of another precision are other results.
+    """
 
     name: str
     path: str
-    key: str
+    content: str
     local: bool
+    dtype: DType
+
+    @property
+    def key(self) -> str:
+        """Stands for everything that an output of this model depends on."""
+        return f"{self.content}-{self.dtype}"
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The precision as torch names it."""
+        return torch.float32 if self.dtype == "float32" else torch.bfloat16
 
 
-def find_model(spec: str, folder: Path) -> ModelSource:
+def find_model(spec: str, folder: Path, precision: Literal["auto", "float32", "bfloat16"] = "auto") -> ModelSource:
     """Resolve the `model:` field of a project.
 
     GGUF files, the packaged default among them, are dequantised once into safetensors and cached under
@@ -41,23 +60,25 @@ def find_model(spec: str, folder: Path) -> ModelSource:
     Args:
         spec: `smollm2`, a folder, a GGUF file, or a hub id; paths are relative to `folder`.
         folder: folder of the project file.
+        precision: of the computation; auto takes bfloat16 only where the hardware multiplies it.
 
     Raises:
         FusionError: nothing is there, or the folder holds no model.
     """
+    dtype: DType = ("bfloat16" if _multiplies_bfloat16() else "float32") if precision == "auto" else precision
     if spec == PACKAGED:
-        return _converted(_packaged_file(), PACKAGED, PACKAGED_TEMPLATE)
+        return _converted(_packaged_file(), PACKAGED, PACKAGED_TEMPLATE, dtype)
     path = (folder / spec).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
             raise FusionError(f"model: {path} does not exist; give the path of a GGUF file.")
-        return _converted(path, path.stem, None)
+        return _converted(path, path.stem, None, dtype)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise FusionError(f"model: {path} has no config.json; give a folder written by save_pretrained.")
-        return ModelSource(path.name, str(path.resolve()), _folder_key(path), local=True)
+        return ModelSource(path.name, str(path.resolve()), _folder_key(path), True, dtype)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) and not spec.startswith("."):
-        return ModelSource(spec, spec, hashlib.sha256(spec.encode()).hexdigest()[:16], local=False)
+        return ModelSource(spec, spec, hashlib.sha256(spec.encode()).hexdigest()[:16], False, dtype)
     raise FusionError(
         f"model: `{spec}` is not `{PACKAGED}`, a folder, a GGUF file or a hub id `owner/name`; correct the path."
     )
@@ -74,7 +95,7 @@ def _packaged_file() -> Path:
     )
 
 
-def _converted(gguf: Path, name: str, template: str | None) -> ModelSource:
+def _converted(gguf: Path, name: str, template: str | None, dtype: DType) -> ModelSource:
     digest = hashlib.sha256(b"2" + (template or "").encode())
     with gguf.open("rb") as stream:
         while block := stream.read(1 << 22):
@@ -90,13 +111,10 @@ def _converted(gguf: Path, name: str, template: str | None) -> ModelSource:
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return ModelSource(name, str(target), key, local=True)
+    return ModelSource(name, str(target), key, True, dtype)
 
 
 def _dequantise(gguf: Path, target: Path, template: str | None) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
     folder, file = str(gguf.parent), gguf.name
     model = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=file, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
@@ -120,3 +138,10 @@ def _folder_key(path: Path) -> str:
                 stream.seek(-(1 << 22), os.SEEK_END)
             digest.update(stream.read(1 << 22))
     return digest.hexdigest()[:16]
+
+
+def _multiplies_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,157 @@
+"""Putting many prompts to a model at once: greedy answers, likelihoods of options, perplexity.
+
+All batches group prompts of equal length, so no padding ever stands before a token: exact for every architecture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from deepseek_fusion.models.loading import Language
+
+BATCH = 32
+SLACK = 8
+"""Tokens an answer may be longer than the expected one. It also bounds what over-listing can gain."""
+
+
+@torch.inference_mode()
+def answer_all(
+    language: Language,
+    prompts: Sequence[list[int]],
+    expected: Sequence[str],
+    advance: Callable[[int], None] = lambda n: None,
+) -> list[str]:
+    """Greedy answers.
+
+    The expected answer is tried first as a draft: if each of its tokens is the model's own first choice, greedy
+    decoding would write exactly it, and one forward pass has shown so. Only other prompts are decoded.
+
+    Args:
+        prompts: token ids of each prompt.
+        expected: answer to try first; it also sets how long an answer may become.
+    """
+    drafts = [language.encode(text) for text in expected]
+    answers: list[str] = [""] * len(prompts)
+    open_: list[int] = []
+    for indices in _chunks(sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(drafts[i]))):
+        following = _first_choices(language, [prompts[i] + drafts[i] for i in indices])
+        for i, choice in zip(indices, following, strict=True):
+            start = len(prompts[i]) - 1
+            if drafts[i] and choice[start : start + len(drafts[i])] == drafts[i]:
+                answers[i] = language.decode([*drafts[i], choice[start + len(drafts[i])]])
+                advance(1)
+            else:
+                open_.append(i)
+    for indices in _equal_lengths(open_, [len(prompt) for prompt in prompts]):
+        limit = max(len(drafts[i]) for i in indices) + SLACK
+        made = _decode(language, [prompts[i] for i in indices], limit)
+        for i, ids in zip(indices, made, strict=True):
+            answers[i] = language.decode(ids[: len(drafts[i]) + SLACK])
+        advance(len(indices))
+    return answers
+
+
+@torch.inference_mode()
+def choose_all(
+    language: Language,
+    prompts: Sequence[list[int]],
+    options: Sequence[Sequence[str]],
+    advance: Callable[[int], None] = lambda n: None,
+) -> list[int]:
+    """Index of the option with the highest mean log-likelihood per token. A prompt that stands before several sets of
+    options is read once."""
+    owners: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, prompt in enumerate(prompts):
+        owners[tuple(prompt)].append(index)
+    chosen = [0] * len(prompts)
+    for prompt, indices in owners.items():
+        candidates = [language.encode(option) for i in indices for option in options[i]]
+        scores = _option_scores(language, list(prompt), candidates)
+        for i in indices:
+            own, scores = scores[: len(options[i])], scores[len(options[i]) :]
+            chosen[i] = max(range(len(own)), key=own.__getitem__)
+        advance(len(indices))
+    return chosen
+
+
+@torch.inference_mode()
+def perplexity(language: Language, texts: Sequence[str], tokens: int, window: int = 256) -> tuple[float, int]:
+    """Perplexity over the first `tokens` tokens of `texts`, in separate windows, each begun as a document.
+
+    Returns:
+        perplexity, number of predicted tokens.
+    """
+    windows: list[list[int]] = []
+    left = tokens
+    for text in texts:
+        ids = language.encode(text)[:left]
+        windows += [language.text_start() + ids[i : i + window] for i in range(0, len(ids), window)]
+        left -= len(ids)
+        if left <= 0:
+            break
+    total, count = 0.0, 0
+    for indices in _equal_lengths(list(range(len(windows))), [len(row) for row in windows]):
+        ids_BL = torch.tensor([windows[i] for i in indices], device=language.device)
+        hidden = language.hidden(ids_BL)[:, :-1].flatten(0, 1)
+        for part, targets in zip(hidden.split(256), ids_BL[:, 1:].flatten().split(256), strict=True):
+            total += torch.nn.functional.cross_entropy(language.head(part).float(), targets, reduction="sum").item()
+        count += hidden.shape[0]
+    return math.exp(total / max(1, count)), count
+
+
+def _first_choices(language: Language, rows: Sequence[list[int]]) -> list[list[int]]:
+    """The model's first choice after every token of each row."""
+    length = max(map(len, rows))
+    ids_BL = torch.tensor([row + [language.end_of_turn] * (length - len(row)) for row in rows], device=language.device)
+    hidden_BLD = language.hidden(ids_BL)
+    choices = [language.head(part).argmax(-1) for part in hidden_BLD.flatten(0, 1).split(256)]
+    return [list(row) for row in torch.cat(choices).view(len(rows), length).tolist()]
+
+
+def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[list[int]]:
+    prompt = torch.tensor(rows, device=language.device)
+    made: Tensor = language.model.generate(  # type: ignore[operator]
+        prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=limit
+    )
+    return [list(row) for row in made[:, prompt.shape[1] :].tolist()]
+
+
+def _option_scores(language: Language, prompt: list[int], candidates: Sequence[list[int]]) -> list[float]:
+    first = language.model(torch.tensor([prompt], device=language.device), use_cache=True, logits_to_keep=1)
+    first_V = first.logits[0, -1].float().log_softmax(-1)
+    scores: list[float] = []
+    for start in range(0, len(candidates), BATCH):
+        part = candidates[start : start + BATCH]
+        length = max(map(len, part))
+        rows = [row + [language.end_of_turn] * (length - len(row)) for row in part]
+        ids_BL = torch.tensor(rows, device=language.device)
+        cache = _repeated(language, prompt, len(part)) if start or len(candidates) > BATCH else first.past_key_values
+        if cache is first.past_key_values:
+            cache.batch_repeat_interleave(len(part))
+        logits = language.model(ids_BL, past_key_values=cache, use_cache=True).logits.float().log_softmax(-1)
+        for row, ids in enumerate(part):
+            rest = sum(logits[row, j, ids[j + 1]].item() for j in range(len(ids) - 1))
+            scores.append((first_V[ids[0]].item() + rest) / len(ids))
+    return scores
+
+
+def _repeated(language: Language, prompt: list[int], times: int) -> object:
+    cache = language.model(torch.tensor([prompt], device=language.device), use_cache=True).past_key_values
+    cache.batch_repeat_interleave(times)
+    return cache
+
+
+def _chunks(indices: list[int]) -> list[list[int]]:
+    return [indices[i : i + BATCH] for i in range(0, len(indices), BATCH)]
+
+
+def _equal_lengths(indices: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index in indices:
+        groups[lengths[index]].append(index)
+    return [chunk for length in sorted(groups) for chunk in _chunks(groups[length])]

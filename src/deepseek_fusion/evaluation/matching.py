@@ -1,0 +1,33 @@
+"""When an answer counts as right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_BOUNDARY = r"[,;:、，；：。!?！？\n]|\.(?=\s|$)|\band\b|\bor\b|和|或|以及"
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+def is_listed(answer: str, names: Sequence[str]) -> bool:
+    """Strict: one of the names stands in the answer as a whole item of a list."""
+    text = _normal(answer)
+    return any(
+        re.search(rf"(?:^|{_BOUNDARY})\s*{re.escape(_normal(name))}\s*(?:$|{_BOUNDARY})", text) for name in names
+    )
+
+
+def is_mentioned(answer: str, names: Sequence[str]) -> bool:
+    """Lenient: one of the names occurs anywhere in the answer, as whole words (for Chinese: as it stands)."""
+    text = _normal(answer)
+    for name in map(_normal, names):
+        pattern = re.escape(name) if _HAN.search(name) else rf"(?<!\w){re.escape(name)}(?!\w)"
+        if re.search(pattern, text):
+            return True
+    return False
+
+
+def _normal(text: str) -> str:
+    """One form for width, case and spaces. Full-width punctuation becomes ASCII under NFKC."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

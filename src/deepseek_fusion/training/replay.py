@@ -1,0 +1,95 @@
+"""General text that the base model writes itself, with its own next-token distributions.
+
+Training with a KL term on it holds the base's behaviour without any general corpus at hand (self-generated replay).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from deepseek_fusion.core.artifacts import Artifact, write_jsonl
+from deepseek_fusion.core.config import ReplayConfig
+from deepseek_fusion.core.events import track
+from deepseek_fusion.core.run import stage
+from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.source import ModelSource
+from deepseek_fusion.training.objective import Teacher
+from deepseek_fusion.training.prompts import PROMPTS
+
+KEEP = 64
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Texts of equal length [T, L] and the base's distribution [T, L - 1, K] at every position but the last."""
+
+    ids_TL: Tensor
+    tokens_TLK: Tensor
+    probability_TLK: Tensor
+
+    def teacher(self, rows: Tensor) -> Teacher:
+        """The base's distributions at all positions of some texts, flattened."""
+        return Teacher(self.tokens_TLK[rows].flatten(0, 1).long(), self.probability_TLK[rows].flatten(0, 1).float())
+
+
+@stage("replay", version=1)
+def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
+    """Sample texts from the base, half of them answers to general prompts, and keep its distributions on them."""
+    language = load_language(model, model.torch_dtype)
+    prompts = [language.encode_question(prompt) for prompt in PROMPTS]
+    starts = [prompts[i % len(prompts)] for i in range(section.texts // 2)]
+    starts += [language.text_start()] * (section.texts - len(starts))
+    with torch.random.fork_rng(), track("writing replay", section.texts) as progress:
+        torch.manual_seed(0)
+        rows: list[list[int]] = []
+        for first in range(0, len(starts), BATCH):
+            rows += _sample(language, starts[first : first + BATCH], section.max_tokens)
+            progress.advance(len(rows) - first)
+    ids_TL = torch.tensor(rows)
+    teachers = [_distribution(language, ids_TL[i : i + BATCH]) for i in range(0, len(ids_TL), BATCH)]
+    shape = (len(rows), section.max_tokens - 1, KEEP)
+    save_file(
+        {
+            "ids": ids_TL,
+            "tokens": torch.cat([teacher.tokens_NK for teacher in teachers]).view(shape).int(),
+            "probability": torch.cat([teacher.probability_NK for teacher in teachers]).view(shape).half(),
+        },
+        out / "replay.safetensors",
+    )
+    write_jsonl(out / "replay.jsonl", [{"text": language.tokenizer.decode(row)} for row in rows])
+
+
+def read_replay(artifact: Artifact) -> Replay:
+    """Read what `write_replay` wrote."""
+    tensors = load_file(artifact.path / "replay.safetensors")
+    return Replay(tensors["ids"], tensors["tokens"], tensors["probability"])
+
+
+@torch.inference_mode()
+def _sample(language: Language, starts: list[list[int]], length: int) -> list[list[int]]:
+    """Continue each start to `length` tokens, by sampling from the base as it is."""
+    starts = [start[: length - 1] for start in starts]
+    width = max(map(len, starts))
+    fill = language.end_of_turn
+    ids_BL = torch.tensor([[fill] * (width - len(start)) + start for start in starts], device=language.device)
+    mask_BL = torch.tensor([[0] * (width - len(start)) + [1] * len(start) for start in starts], device=language.device)
+    new = length - min(map(len, starts))
+    made = language.model.generate(  # type: ignore[operator]
+        ids_BL, attention_mask=mask_BL, do_sample=True, top_k=100, min_new_tokens=new, max_new_tokens=new
+    )
+    return [row[width - len(start) :][:length] for row, start in zip(made.tolist(), starts, strict=True)]
+
+
+@torch.inference_mode()
+def _distribution(language: Language, ids_TL: Tensor) -> Teacher:
+    hidden = language.hidden(ids_TL.to(language.device))[:, :-1].flatten(0, 1)
+    kept = [Teacher.of_logits(language.head(chunk), KEEP) for chunk in hidden.split(256)]
+    return Teacher(
+        torch.cat([t.tokens_NK for t in kept]).cpu(), torch.cat([t.probability_NK for t in kept]).cpu()
+    )
