@@ -85,7 +85,7 @@ def teach(
         config = pipeline.quick(config)
     with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
         release = pipeline.teach(config, run)
-    _print_card(read_json(release.card))
+    print_card(read_json(release.card))
     typer.echo(f"{release.version.id} is current: {_shown(release.path)}\nReport: {_shown(release.report)}")
 
 
@@ -179,21 +179,24 @@ def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _print_card(card: dict[str, Any]) -> None:
+def print_card(card: dict[str, Any]) -> None:
+    """Print the few numbers of the card that a person wants first."""
     from rich.console import Console as Terminal
     from rich.table import Table
 
+    summary, perplexity = card["summary"], card["general"]["perplexity"]
     table = Table("", "before", "now", title=card["name"])
     for family in card["families"]:
         table.add_row(family["family"], _percent(family["before"]), _percent(family["now"]))
     table.add_section()
-    summary, perplexity = card["summary"], card["general"]["perplexity"]
-    table.add_row(f"of {summary['facts']} facts known", _percent(summary["before"]), _percent(summary["now"]))
+    table.add_row(f"known of {summary['facts']} facts", _percent(summary["before"]), _percent(summary["now"]))
     change = perplexity["now"] / perplexity["before"] - 1
     table.add_row("general perplexity", f"{perplexity['before']:.2f}", f"{perplexity['now']:.2f} ({change:+.1%})")
-    counts = " · ".join(f"{summary[state]} {state}" for state in ("learned", "kept", "lost", "unknown"))
-    table.caption = f"Facts: {counts}"
-    Terminal(highlight=False).print(table)
+    terminal = Terminal(highlight=False)
+    terminal.print(table)
+    terminal.print(
+        "Facts: " + " · ".join(f"{summary[state]} {state}" for state in ("learned", "kept", "lost", "unknown"))
+    )
 
 
 def _percent(rate: dict[str, float]) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from deepseek_fusion import __version__
-from deepseek_fusion.cli import Commands, app
+from deepseek_fusion.cli import Commands, app, print_card
 from deepseek_fusion.core.artifacts import write_json
 from deepseek_fusion.core.versions import VersionStore
 
@@ -65,7 +64,6 @@ def test_mistakes_in_a_project_name_the_place_and_the_fix(project: Project, comm
     one_sentence(fusion(command, file), "`training.learning_rate`", "'fast'")
     file = project("name: x\nknowledge: [\n")
     one_sentence(fusion(command, file), "not valid YAML", "line 3")
-    file = project("name: 感冒\n".encode("gbk").decode("latin-1"))
     file.write_bytes("name: 感冒\n".encode("gbk"))
     one_sentence(fusion(command, file), "not UTF-8")
 
@@ -163,13 +161,23 @@ def test_our_own_bugs_are_not_hidden(error: Exception) -> None:
     assert CliRunner().invoke(failing(error), ["fail"]).exception is error
 
 
-def test_the_full_device(tmp_path: Path) -> None:
-    code = "from deepseek_fusion.cli import main; main()"
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", code, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert done.returncode != 0
+def test_the_card_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    rates = {
+        "before": {"value": 0.031, "low": 0.01, "high": 0.06, "n": 120},
+        "now": {"value": 0.88, "low": 0.84, "high": 0.91, "n": 120},
+    }
+    card = {
+        "name": "医学",
+        "families": [{"family": "question", **rates}, {"family": "cloze", **rates}],
+        "summary": {"facts": 120, **rates, "learned": 102, "kept": 3, "lost": 1, "unknown": 14},
+        "general": {"perplexity": {"before": 20.0, "now": 21.5}},
+    }
+    print_card(card)
+    shown = capsys.readouterr().out
+    assert "医学" in shown
+    assert "88.0% (84% to 91%)" in shown
+    assert "21.50 (+7.5%)" in shown
+    assert "Facts: 102 learned · 3 kept · 1 lost · 14 unknown" in shown
 
 
 def test_ctrl_c_stops_a_real_process_with_one_sentence() -> None:
@@ -194,4 +202,3 @@ app()
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     assert stderr.strip() == "Stopped; run the same command again to go on from here."
-    assert os.linesep == "\n"
