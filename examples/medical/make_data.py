@@ -34,13 +34,13 @@ POPULATION = 300  # of the simulated town; about a third of it visits the hospit
 PATIENTS = 60
 
 
-def write_facts(path: Path, diseases: Mapping[str, Any], source: str) -> int:
+def write_facts(path: Path, diseases: Mapping[str, Any]) -> int:
     """Write the triples of all diseases; return how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [(*triple, source) for triple in facts(diseases)]
+    rows = list(facts(diseases))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("subject", "relation", "object", "source"))
+        writer.writerow(("subject", "relation", "object"))
         writer.writerows(rows)
     return len(rows)
 
@@ -62,7 +62,6 @@ def plain(name: str) -> str:
 
 def write_notes(folder: Path) -> int:
     """Simulate a hospital and write one file a visit; return how many."""
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place:
         simulate(Path(place))
@@ -106,7 +105,16 @@ def patient_of(visit: str) -> str:
     return visit.rpartition("-")[0]
 
 
+def main() -> None:
+    """Write all data into a temporary folder and move it into place when it is complete."""
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place) / "data"
+        print(f"{write_facts(data / 'triples.csv', ENGLISH)} English facts")
+        print(f"{write_facts(data / 'zh/triples.csv', CHINESE)} Chinese facts")
+        print(f"{write_notes(data / 'ehr')} visits")
+        shutil.rmtree(DATA, ignore_errors=True)
+        shutil.move(data, DATA)
+
+
 if __name__ == "__main__":
-    print(f"{write_facts(DATA / 'triples.csv', ENGLISH, 'faker-healthcare-provider')} English facts")
-    print(f"{write_facts(DATA / 'zh/triples.csv', CHINESE, 'faker-healthcare-provider zh_CN')} Chinese facts")
-    print(f"{write_notes(DATA / 'ehr')} visits")
+    main()

@@ -47,7 +47,7 @@ def _text_of(path: Path) -> str:
     except OSError as error:
         raise FusionError(f"{path}: cannot be read ({error.strerror}); check the path and its rights.") from None
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = f"byte 0x{data[error.start]:02x} (at {error.start})"
