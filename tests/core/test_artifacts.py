@@ -118,6 +118,12 @@ def test_a_newer_work_folder_is_refused(tmp_path: Path) -> None:
         check_layout(tmp_path)
 
 
+def test_a_file_is_no_work_folder(tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("x")
+    with pytest.raises(FusionError, match="the work folder is a file"):
+        check_layout(tmp_path / "work")
+
+
 def test_two_processes_never_share_a_temporary_file(tmp_path: Path) -> None:
     with writing(tmp_path / "file") as file:
         file.write(b"x")

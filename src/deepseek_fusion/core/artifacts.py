@@ -105,11 +105,13 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def check_layout(work: Path) -> None:
-    """Refuse a work folder that a newer program laid out.
+    """Refuse a work folder that a newer program laid out, or that is not a folder.
 
     Raises:
-        FusionError: its `layout.json` names a layout that this program does not know.
+        FusionError: its `layout.json` names a layout that this program does not know, or `work` is a file.
     """
+    if work.is_file():
+        raise FusionError(f"{work}: the work folder is a file; give another name under `work` in the project file.")
     file = work / "layout.json"
     if not file.exists():
         return
