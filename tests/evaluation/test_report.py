@@ -470,7 +470,8 @@ def browse(page: Path, profile: Path, *flags: str) -> str:
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
     """Clicks through language, filter and detail in a real browser; the page writes what it saw into its title."""
     out = tmp_path / "report.html"
     card = sample_card(triples(ENGLISH))
@@ -495,7 +496,7 @@ def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
       document.title = "SEEN" + JSON.stringify(seen) + "END";
     }</script></body>"""
     out.write_text(out.read_text(encoding="utf-8").replace("</body>", clicks), encoding="utf-8")
-    dom = browse(out, tmp_path / "profile", "--dump-dom", "--window-size=1280,900")
+    dom = browse(out, tmp_path / "profile", "--dump-dom", f"--window-size={width},900")
     title = re.search("<title>SEEN(.*?)END</title>", dom)
     assert title
     seen = json.loads(title[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))

@@ -194,7 +194,7 @@ copy.onclick = async () => {
   await navigator.clipboard.writeText(document.querySelector(".command code").textContent);
   copy.textContent = word("copied");
 };
-addEventListener("beforeprint", () => all("details").forEach((part) => (part.open = true)));
+addEventListener("beforeprint", () => all("details:not(.relation)").forEach((part) => (part.open = true)));
 
 setLanguage(page.dataset.ui);
 applyFilter();
