@@ -109,6 +109,7 @@ def _read_jsonl(name: str, text: str) -> Reading:
 
 def _read_csv(name: str, text: str) -> Reading:
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a document may well be longer than 128 KiB
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
     while True:
