@@ -488,6 +488,9 @@ def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
       const search = document.getElementById("search");
       search.value = "gOUt"; search.oninput(); seen.gout = shown();
       document.querySelector('[data-fact="3"]').click(); seen.detail = document.getElementById("detail").innerText;
+      const first = document.querySelector('[data-fact="3"]').parentElement.children[0];
+      first.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
+      seen.arrow = document.activeElement === first.parentElement.children[1];
       document.getElementById("language").click(); seen.verdict = document.querySelector("h1").innerText;
       seen.label = document.querySelector('[data-fact="3"]').getAttribute("aria-label");
       document.querySelector('[data-show="overview"]').click();
@@ -506,6 +509,7 @@ def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
     assert seen["gout"] == 12
     assert card["facts"][3]["object"] in seen["detail"]
     assert "Cloze" in seen["detail"]
+    assert seen["arrow"]
     assert "条事实中" in seen["verdict"]
     assert "Of 156" not in seen["verdict"]
     assert seen["label"].endswith(("保持", "学会", "忘记", "未知"))
