@@ -27,6 +27,7 @@ def test_what_is_rejected_is_kept_with_the_reason() -> None:
         (ENGLISH, None),
         (CHINESE, None),
         ("Ménière’s disease – naïve café résumé, Größe, señor, ângulo", None),
+        ("She said “café” and “Maß”, he said “déjà”.", None),
         (ENGLISH + "\ufffd", None),
         ("Gout\x00\x01\x02 is a disease", r"3 control characters, such as '\x00'"),
         (ENGLISH + "\ud800", r"1 control characters, such as '\ud800'"),

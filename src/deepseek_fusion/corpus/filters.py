@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -13,6 +12,8 @@ from deepseek_fusion.core.config import CorpusConfig
 from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.minhash import NearDuplicates
 from deepseek_fusion.knowledge.language import fold, tokens
+
+_CONTINUED = "[\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"  # second and later bytes of UTF-8, read as Windows-1252
 
 
 class Filter(ABC):
@@ -57,14 +58,18 @@ class Damaged(Filter):
 
     name = "damaged"
     _MOST = 0.01  # of all characters
+    # Control characters, halves of surrogate pairs (which no encoding can write), private use
+    _BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff]")
     # UTF-8 read as Windows-1252 (Ã©, â€™), and GBK's reading of lost characters (锟斤拷, 烫烫烫)
-    _MOJIBAKE = re.compile(r"[Â-ô][\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]+|锟斤拷|烫烫烫|�+")
+    _MOJIBAKE = re.compile(
+        rf"[ÂÃÄÅÎÏÐÑ]{_CONTINUED}|[à-ï]{_CONTINUED}{{2}}|[ð-ô]{_CONTINUED}{{3}}|锟斤拷|烫烫烫|\ufffd+"
+    )
 
     def reason(self, document: Document) -> str | None:
         """Measure the damaged share of the characters."""
         most = self._MOST * len(document.text)
-        broken = [character for character in document.text if _is_broken(character)]
-        if len(broken) > most or any(unicodedata.category(character) == "Cs" for character in broken):
+        broken: list[str] = self._BROKEN.findall(document.text)
+        if len(broken) > most or any("\ud800" <= character <= "\udfff" for character in broken):
             return f"{len(broken)} control characters, such as {broken[0]!a}"
         garbled: list[str] = self._MOJIBAKE.findall(document.text)
         if sum(map(len, garbled)) > most:
@@ -108,7 +113,3 @@ class NearDuplicate(Filter):
 def basic_filters(section: CorpusConfig) -> list[Filter]:
     """The basic level, cheapest first."""
     return [TooShort(section.min_characters), Damaged(), ExactDuplicate(), NearDuplicate(section.near_duplicate)]
-
-
-def _is_broken(character: str) -> bool:
-    return character not in "\n\t\f" and unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn")
