@@ -67,6 +67,6 @@ def test_fewer_triples_leave_nothing_unused() -> None:
 
 
 def test_plural_of_a_relation() -> None:
-    assert Relation.of(RelationConfig(name="symptom", plural=None), "en").plural == "symptoms"
-    assert Relation.of(RelationConfig(name="症状", plural=None), "zh").plural == "症状"
-    assert Relation.of(RelationConfig(name="specialty", plural="specialties"), "en").plural == "specialties"
+    assert Relation.of(RelationConfig(name="symptom", plural=None)).plural == "symptoms"
+    assert Relation.of(RelationConfig(name="症状", plural=None)).plural == "症状"
+    assert Relation.of(RelationConfig(name="specialty", plural="specialties")).plural == "specialties"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
@@ -13,7 +14,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.knowledge.graph import Graph, Relation, Triple, graph_language
+from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.knowledge.mentions import count_mentions
 from deepseek_fusion.knowledge.readers import Record, read_knowledge
 
@@ -32,16 +33,10 @@ def build_graph(out: Path, section: KnowledgeConfig, knowledge: Source, corpus: 
     triples = _distinct(record.triple for record in records)
     relations = _relations(section, triples)
     triples = _draw(section, [triple for triple in triples if triple.relation in relations])
-    graph = Graph(
-        triples=tuple(triples),
-        subject_type=section.subject_type,
-        relations=relations,
-        synonyms=_synonyms(records),
-    ).with_triples(triples)
+    graph = Graph(tuple(triples), section.subject_type, relations, _synonyms(records)).with_triples(triples)
     names = {subject: (subject, *graph.synonyms.get(subject, ())) for subject in graph.subjects}
     texts = (row["text"] for row in read_jsonl(corpus.path / "documents.jsonl"))
-    graph.mentions.update(count_mentions(names, texts))
-    graph.save(out)
+    replace(graph, mentions=count_mentions(names, texts)).save(out)
 
 
 def _read(knowledge: Source) -> list[Record]:
@@ -70,16 +65,15 @@ def _synonyms(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
 
 
 def _relations(section: KnowledgeConfig, triples: list[Triple]) -> dict[str, Relation]:
-    """The relations to teach and their nouns, in the language of the facts."""
+    """The relations to teach and their nouns."""
     found = dict.fromkeys(triple.relation for triple in triples)
     for wanted in section.relations:
         if wanted not in found:
             near = difflib.get_close_matches(wanted, found, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"they state: {', '.join(list(found)[:12])}."
             raise FusionError(f"knowledge.relations.{wanted}: no source states this relation; {hint}")
-    language = graph_language(triples)
     nouns = section.relations or {relation: RelationConfig(name=relation, plural=None) for relation in found}
-    return {relation: Relation.of(config, language) for relation, config in nouns.items()}
+    return {relation: Relation.of(config) for relation, config in nouns.items()}
 
 
 def _draw(section: KnowledgeConfig, triples: list[Triple]) -> list[Triple]:

@@ -33,15 +33,16 @@ class Triple:
 
 @dataclass(frozen=True)
 class Relation:
-    """Nouns for a relation, in the language of the graph."""
+    """Nouns for a relation."""
 
     name: str
     plural: str
 
     @classmethod
-    def of(cls, config: RelationConfig, language: Language) -> Relation:
+    def of(cls, config: RelationConfig) -> Relation:
         """Fill in the plural: the noun itself in Chinese, the noun with an s in English."""
-        return cls(config.name, config.plural or (config.name if language == "zh" else f"{config.name}s"))
+        regular = config.name if language_of(config.name) == "zh" else f"{config.name}s"
+        return cls(config.name, config.plural or regular)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Graph:
     @cached_property
     def language(self) -> Language:
         """Language of most names; subjects and objects count alike."""
-        return graph_language(self.triples)
+        return language_of(" ".join(name for triple in self.triples for name in (triple.subject, triple.object)))
 
     @property
     def digest(self) -> str:
@@ -162,11 +163,6 @@ class Graph:
                 "digest": self.digest,
             },
         )
-
-
-def graph_language(triples: Iterable[Triple]) -> Language:
-    """Language of most names in the triples."""
-    return language_of(" ".join(name for triple in triples for name in (triple.subject, triple.object)))
 
 
 def _groups(
