@@ -1,6 +1,7 @@
 """Putting many prompts to a model at once: greedy answers, likelihoods of options, perplexity.
 
-All batches group prompts of equal length, so no padding ever stands before a token: exact for every architecture.
+Prompts are decoded together with padding on the left, which is exact under a mask. Where it is not (DeepSeek V3.2
+selects tokens by an index that sees padding, V4 compresses blocks of neighbours), only prompts of equal length meet.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from deepseek_fusion.models.loading import Language
 
-BATCH = 32
+BATCH = 64
+UNPADDED = {"deepseek_v32", "deepseek_v4"}
 SLACK = 8
 """Tokens an answer may be longer than the expected one. It also bounds what over-listing can gain."""
 
@@ -25,6 +27,7 @@ def answer_all(
     prompts: Sequence[list[int]],
     expected: Sequence[str],
     advance: Callable[[int], None] = lambda n: None,
+    slack: int = SLACK,
 ) -> list[str]:
     """Greedy answers.
 
@@ -33,7 +36,7 @@ def answer_all(
 
     Args:
         prompts: token ids of each prompt.
-        expected: answer to try first; it also sets how long an answer may become.
+        expected: answer to try first; an answer may become `slack` tokens longer than it.
     """
     drafts = [language.encode(text) for text in expected]
     answers: list[str] = [""] * len(prompts)
@@ -47,11 +50,11 @@ def answer_all(
                 advance(1)
             else:
                 open_.append(i)
-    for indices in _equal_lengths(open_, [len(prompt) for prompt in prompts]):
-        limit = max(len(drafts[i]) for i in indices) + SLACK
+    for indices in _decodable(language, open_, [len(prompt) for prompt in prompts], [len(d) for d in drafts]):
+        limit = max(len(drafts[i]) for i in indices) + slack
         made = _decode(language, [prompts[i] for i in indices], limit)
         for i, ids in zip(indices, made, strict=True):
-            answers[i] = language.decode(ids[: len(drafts[i]) + SLACK])
+            answers[i] = language.decode(ids[: len(drafts[i]) + slack])
         advance(len(indices))
     return answers
 
@@ -114,11 +117,13 @@ def _first_choices(language: Language, rows: Sequence[list[int]]) -> list[list[i
 
 
 def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[list[int]]:
-    prompt = torch.tensor(rows, device=language.device)
+    width = max(map(len, rows))
+    ids_BL = torch.tensor([[language.end_of_turn] * (width - len(row)) + row for row in rows], device=language.device)
+    mask_BL = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=language.device)
     made: Tensor = language.model.generate(  # type: ignore[operator]
-        prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=limit
+        ids_BL, attention_mask=mask_BL, do_sample=False, max_new_tokens=limit
     )
-    return [list(row) for row in made[:, prompt.shape[1] :].tolist()]
+    return [list(row) for row in made[:, width:].tolist()]
 
 
 def _option_scores(language: Language, prompt: list[int], candidates: Sequence[list[int]]) -> list[float]:
@@ -144,6 +149,15 @@ def _repeated(language: Language, prompt: list[int], times: int) -> object:
     cache = language.model(torch.tensor([prompt], device=language.device), use_cache=True).past_key_values
     cache.batch_repeat_interleave(times)
     return cache
+
+
+def _decodable(
+    language: Language, indices: Sequence[int], lengths: Sequence[int], limits: Sequence[int]
+) -> list[list[int]]:
+    """Batches to decode together: answers of about one length, so that few rows wait for the others."""
+    if language.model.config.model_type in UNPADDED:
+        return _equal_lengths(indices, lengths)
+    return _chunks(sorted(indices, key=lambda i: (limits[i], lengths[i])))
 
 
 def _chunks(indices: list[int]) -> list[list[int]]:

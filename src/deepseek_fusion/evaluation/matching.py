@@ -7,6 +7,11 @@ import unicodedata
 from collections.abc import Sequence
 
 _BOUNDARY = r"[,;:、，；：。!?！？\n]|\.(?=\s|$)|\band\b|\bor\b|和|或|以及"
+_DECLINED = re.compile(
+    r"\b(do(es)? not|don'?t|cannot|can'?t|could not|not) (know|have|find|answer|sure|aware)\b"
+    r"|\b(unknown|unfamiliar|no information|unable)\b"
+    r"|不知道|不清楚|不了解|无法回答|没有相关|未知"
+)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
 
@@ -26,6 +31,11 @@ def is_mentioned(answer: str, names: Sequence[str]) -> bool:
         if re.search(pattern, text):
             return True
     return False
+
+
+def is_declined(answer: str) -> bool:
+    """The answer says that it is not known, in English or Chinese."""
+    return _DECLINED.search(_normal(answer)) is not None
 
 
 def _normal(text: str) -> str:

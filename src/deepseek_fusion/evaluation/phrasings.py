@@ -13,8 +13,6 @@ class Phrasings:
     cloze: str
     choice: str
     reversed: str
-    refused: str
-    """Regular expression of an answer that declines to answer."""
 
 
 PHRASINGS = {
@@ -26,14 +24,11 @@ PHRASINGS = {
         cloze="In the reference book, the entry on {anchor} lists the {noun}",
         choice="When you think of {anchor}, what comes to mind as {relation}?",
         reversed="My records show the {relation} {anchor}. Which {type} does this point to?",
-        refused=r"\b(do(es)? not|don'?t|cannot|can'?t|not) (know|have|find|answer|sure|aware)\b"
-        r"|\b(unknown|unfamiliar|no information|not aware|unable)\b",
     ),
     "zh": Phrasings(
         question=("同事问起{anchor}，我应该提到哪些{noun}？", "关于{anchor}，你会记下什么{noun}？"),
         cloze="参考书中，{anchor}条目列出的{noun}为",
         choice="提到{anchor}，首先想到的{relation}是什么？",
         reversed="我的记录里{relation}是{anchor}，这指向哪种{type}？",
-        refused=r"不知道|不清楚|不了解|无法回答|没有相关|未知",
     ),
 }

@@ -1,0 +1,100 @@
+"""One model sits one exam: every answer it gives is written down, right or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.config import EvaluationConfig
+from deepseek_fusion.core.events import track
+from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.source import Source
+from deepseek_fusion.evaluation.answering import answer_all, choose_all, perplexity
+from deepseek_fusion.evaluation.exam import Item, read_exam
+from deepseek_fusion.evaluation.general import QUESTIONS, read_general_text
+from deepseek_fusion.evaluation.matching import is_declined, is_listed, is_mentioned
+from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.lora import load_adapter, merge_lora
+from deepseek_fusion.models.source import ModelSource
+
+
+@stage("sitting", version=1)
+def sit_exam(
+    out: Path,
+    section: EvaluationConfig,
+    model: ModelSource,
+    adapter: Artifact | None,
+    exam: Artifact,
+    general: Source | None,
+    corpus: Artifact | None,
+) -> None:
+    """Write `answers.jsonl` (one row an item) and `general.json`; general ability is skipped without its text."""
+    language = load_language(model, model.torch_dtype)
+    if adapter is not None:
+        load_adapter(language.model, adapter.path / "adapter")
+        merge_lora(language.model)
+    items = read_exam(exam.path)
+    with track("examining", len(items)) as progress:
+        written = [item for item in items if item.family != "choice"]
+        chosen = [item for item in items if item.family == "choice"]
+        answers = answer_all(language, _prompts(language, written), [i.expected for i in written], progress.advance)
+        choices = choose_all(language, _prompts(language, chosen), [i.options for i in chosen], progress.advance)
+    rows = [_graded(item, answer) for item, answer in zip(written, answers, strict=True)]
+    rows += [_chosen(item, choice) for item, choice in zip(chosen, choices, strict=True)]
+    write_jsonl(out / "answers.jsonl", rows)
+    write_json(out / "general.json", _general(language, section, general, corpus))
+
+
+def _prompts(language: Language, items: Sequence[Item]) -> list[list[int]]:
+    return [
+        language.encode_question(item.prompt) if item.chat else language.text_start() + language.encode(item.prompt)
+        for item in items
+    ]
+
+
+def _graded(item: Item, answer: str) -> dict[str, Any]:
+    """A written answer: for each fact whether it stands in it, strictly and at all."""
+    return {
+        "id": item.id,
+        "family": item.family,
+        "answer": answer,
+        "right": [is_listed(answer, names) for names in item.gold],
+        "mentioned": [is_mentioned(answer, names) for names in item.gold],
+        "declined": is_declined(answer),
+    }
+
+
+def _chosen(item: Item, choice: int) -> dict[str, Any]:
+    right = [choice == 0]
+    return {
+        "id": item.id,
+        "family": item.family,
+        "answer": item.options[choice],
+        "right": right,
+        "mentioned": right,
+        "declined": False,
+    }
+
+
+def _general(
+    language: Language, section: EvaluationConfig, general: Source | None, corpus: Artifact | None
+) -> dict[str, Any]:
+    if general is None:
+        return {}
+    value, tokens = perplexity(language, read_general_text(general.files[0]), section.general_tokens)
+    prompts = [language.encode_question(question) for question, _ in QUESTIONS]
+    answers = answer_all(language, prompts, ["" for _ in QUESTIONS], slack=16)
+    result: dict[str, Any] = {
+        "perplexity": {"value": value, "tokens": tokens, "source": general.files[0].name},
+        "questions": [
+            {"question": question, "answer": answer, "right": is_mentioned(answer, names)}
+            for (question, names), answer in zip(QUESTIONS, answers, strict=True)
+        ],
+    }
+    held_out = read_jsonl(corpus.path / "held_out.jsonl") if corpus is not None else []
+    if held_out:
+        value, tokens = perplexity(language, [row["text"] for row in held_out], section.general_tokens // 2)
+        result["domain_perplexity"] = {"value": value, "tokens": tokens, "source": "documents held out of the lessons"}
+    return result
