@@ -178,7 +178,7 @@ class Config(Section):
     licenses: dict[str, str] = Field(
         default_factory=dict, description="Licence of each data source, for the model card: `source: licence`."
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; one for each free core if absent.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; OMP_NUM_THREADS, or one for each core, if absent.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="Compute precision of frozen weights; auto takes bfloat16 where the hardware has it.",
@@ -190,17 +190,22 @@ class Config(Section):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="The evaluation room.")
     serving: ServingConfig = Field(default_factory=ServingConfig, description="The serving room.")
 
-    _folder: Path = Path()
+    _file: Path = Path("project.yaml")
+
+    @property
+    def file(self) -> Path:
+        """The YAML file that this was read from."""
+        return self._file
 
     @property
     def folder(self) -> Path:
         """Folder of the YAML file, which relative paths start from."""
-        return self._folder
+        return self._file.parent
 
     @property
     def work_folder(self) -> Path:
         """Absolute path of the work folder."""
-        return (self._folder / self.work).resolve()
+        return (self.folder / self.work).resolve()
 
 
 def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
@@ -233,7 +238,7 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
         config = Config.model_validate(tree)
     except ValidationError as error:
         raise FusionError(f"{path}: {_first_problem(error)}") from None
-    config._folder = path.resolve().parent
+    config._file = path.resolve()
     return config
 
 

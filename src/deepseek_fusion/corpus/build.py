@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,12 +19,15 @@ from deepseek_fusion.corpus.filters import basic_filters
 from deepseek_fusion.corpus.readers import read_documents
 from deepseek_fusion.knowledge.language import language_of
 
+HELD_OUT_EVERY = 20
+
 
 @stage("corpus", version=1)
 def build_corpus(out: Path, section: CorpusConfig, source: Source) -> None:
     """Read and filter the documents.
 
-    Writes `documents.jsonl`, `rejected.jsonl` (each with the filter and its reason) and `summary.json`.
+    Writes `documents.jsonl`, `held_out.jsonl` (one document in 20, chosen by its content, that no lesson may use),
+    `rejected.jsonl` (each with the filter and its reason) and `summary.json`.
 
     Raises:
         FusionError: there are documents and every one was rejected, or one needs a package that is not installed.
@@ -35,7 +38,9 @@ def build_corpus(out: Path, section: CorpusConfig, source: Source) -> None:
     filters = basic_filters(section)
     for each in filters:
         documents = each(documents)
-    write_jsonl(out / "documents.jsonl", map(_row, documents))
+    held_out: list[dict[str, str]] = []
+    write_jsonl(out / "documents.jsonl", _without_held_out(map(_row, documents), held_out))
+    write_jsonl(out / "held_out.jsonl", held_out)
     rejected = unread + [row for each in filters for row in each.rejected]
     write_jsonl(out / "rejected.jsonl", (row.row() for row in rejected))
     kept = counts["read"] - len(rejected)
@@ -58,6 +63,14 @@ def _read(source: Source, counts: Counter[str], unread: list[Rejected]) -> Itera
                 else:
                     yield item
             progress.advance(documents=counts["read"])
+
+
+def _without_held_out(rows: Iterable[dict[str, str]], held_out: list[dict[str, str]]) -> Iterator[dict[str, str]]:
+    for row in rows:
+        if int(row["id"], 16) % HELD_OUT_EVERY:
+            yield row
+        else:
+            held_out.append(row)
 
 
 def _row(document: Document) -> dict[str, str]:

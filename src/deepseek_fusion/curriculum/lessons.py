@@ -69,7 +69,9 @@ def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus:
 def read_lessons(folder: Path) -> list[Lesson]:
     """Read what `write_lessons` wrote, in order."""
     return [
-        Lesson(row["kind"], row["prompt"], tuple((text, learned) for text, learned in row["parts"]), tuple(row["facts"]))
+        Lesson(
+            row["kind"], row["prompt"], tuple((text, learned) for text, learned in row["parts"]), tuple(row["facts"])
+        )
         for row in read_jsonl(folder / "lessons.jsonl")
     ]
 

@@ -94,7 +94,9 @@ def read_general_text(path: Path) -> list[str]:
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FusionError(f"evaluation.general_text: {path} cannot be read ({error}); give a UTF-8 text file.") from None
+        raise FusionError(
+            f"evaluation.general_text: {path} cannot be read ({error}); give a UTF-8 text file."
+        ) from None
     if path.suffix == ".jsonl":
         rows = [json.loads(line) for line in content.splitlines() if line.strip()]
         texts = _interleaved([[row["text"][:1200] for row in rows if row.get("type") == kind] for kind in NATURAL])

@@ -103,9 +103,7 @@ def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name in target_layers(model, config.targets):
         parent, _, leaf = name.rpartition(".")
-        setattr(
-            model.get_submodule(parent), leaf, LoraLinear(_linear(model.get_submodule(name)), config, generator)
-        )
+        setattr(model.get_submodule(parent), leaf, LoraLinear(_linear(model.get_submodule(name)), config, generator))
 
 
 def target_layers(model: nn.Module, targets: tuple[str, ...]) -> list[str]:
@@ -228,5 +226,3 @@ def merge_lora(model: nn.Module) -> None:
 def _linear(module: nn.Module) -> nn.Linear:
     assert isinstance(module, nn.Linear)
     return module
-
-

@@ -99,9 +99,7 @@ class Trainer:
                 loss, anchor, tokens = self._step()
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
-                bar.advance(
-                    1, loss=loss, replay_loss=anchor, tokens_per_second=tokens / (time.monotonic() - clock)
-                )
+                bar.advance(1, loss=loss, replay_loss=anchor, tokens_per_second=tokens / (time.monotonic() - clock))
                 if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
                     saved = time.monotonic()

@@ -61,9 +61,7 @@ class _Divergence(torch.autograd.Function):
             q_NV = log_q_NV.exp_()
             rest_p = (1 - p.sum(1)).clamp_min_(0)
             rest_q = (1 - log_q.exp().sum(1)).clamp_min_(1e-9)
-            total += (torch.xlogy(p, p) - p * log_q).sum() + (
-                torch.xlogy(rest_p, rest_p) - rest_p * rest_q.log()
-            ).sum()
+            total += (torch.xlogy(p, p) - p * log_q).sum() + (torch.xlogy(rest_p, rest_p) - rest_p * rest_q.log()).sum()
             # d/dz_v = q_v - p_v for kept tokens; the rest of the teacher is spread as the model itself spreads it
             kept = log_q.exp()
             q_NV.mul_((1 - rest_p / rest_q)[:, None]).scatter_(1, tokens, kept - p)

@@ -90,6 +90,4 @@ def _sample(language: Language, starts: list[list[int]], length: int) -> list[li
 def _distribution(language: Language, ids_TL: Tensor) -> Teacher:
     hidden = language.hidden(ids_TL.to(language.device))[:, :-1].flatten(0, 1)
     kept = [Teacher.of_logits(language.head(chunk), KEEP) for chunk in hidden.split(256)]
-    return Teacher(
-        torch.cat([t.tokens_NK for t in kept]).cpu(), torch.cat([t.probability_NK for t in kept]).cpu()
-    )
+    return Teacher(torch.cat([t.tokens_NK for t in kept]).cpu(), torch.cat([t.probability_NK for t in kept]).cpu())

@@ -1,0 +1,112 @@
+"""The release: one folder that PEFT, transformers and vLLM load, with the card that says what it knows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepseek_fusion.core.artifacts import Artifact, read_json
+from deepseek_fusion.core.config import Section
+from deepseek_fusion.core.run import stage
+from deepseek_fusion.models.source import ModelSource
+
+
+class Title(Section):
+    """What a release is called and what may be done with its sources."""
+
+    name: str
+    licenses: dict[str, str]
+
+
+@stage("release", version=1)
+def package_release(out: Path, section: Title, model: ModelSource, weights: Artifact, card: Artifact) -> None:
+    """Gather `adapter/`, `merged/`, `card.json`, `report.html` and a model card, `README.md`, in one folder."""
+    for part in ("adapter", "merged"):
+        shutil.copytree(weights.path / part, out / part, copy_function=_link)
+    for part in ("card.json", "report.html"):
+        _link(str(card.path / part), str(out / part))
+    (out / "README.md").write_text(_model_card(section, model, read_json(card.path / "card.json")), encoding="utf-8")
+
+
+def _link(source: str, target: str) -> None:
+    """Share the bytes where the file system can; releases are never edited in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _model_card(title: Title, model: ModelSource, card: dict[str, Any]) -> str:
+    language = {"en": "en", "zh": "zh"}[card["language"]]
+    header = {
+        "language": [language],
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "base_model": model.name,
+        "tags": ["deepseek-fusion", "domain-knowledge", "lora"],
+        "license": "other",
+        "license_name": "see-sources",
+    }
+    summary, perplexity = card["summary"], card["general"]["perplexity"]
+    families = "\n".join(
+        f"| {row['family']} | {_percent(row['before'])} | {_percent(row['now'])} | "
+        f"{_percent(row['control']) if row['control'] else '-'} | {row['now']['n']} |"
+        for row in card["families"]
+    )
+    licences = "\n".join(f"- {source}: {licence}" for source, licence in title.licenses.items())
+    gates = "\n".join(f"- {gate['name']}: {gate['value']:.2g} ({gate['limit']})" for gate in card["gates"])
+    return f"""---
+{yaml.safe_dump(header, sort_keys=False).strip()}
+---
+
+# {title.name}
+
+`{model.name}` taught {summary["facts"]} facts by deepseek-fusion. It knew {summary["kept"] + summary["lost"]} of them
+before, learned {summary["learned"]}, lost {summary["lost"]}, and still does not know {summary["unknown"]}.
+{summary["rule"]}
+
+| family (phrasings in no lesson) | before | now | shuffled answers | n |
+|---|---|---|---|---|
+{families}
+
+Intervals are 95 % bootstrap intervals over subjects. Perplexity on general text went from
+{perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["change"]:+.1%}; {perplexity["tokens"]} tokens of
+{perplexity["source"]}). {_lost(card)}
+
+## Use
+
+`merged/` loads with `transformers` and vLLM as any causal language model; `adapter/` loads with PEFT on top of the
+base model. `report.html` shows every fact.
+
+## Data and licences
+
+{licences or "- none declared: ask the owner of the data before passing this model on"}
+
+The licence of the base model applies as well.
+
+## Checks passed before release
+
+{gates}
+
+## How it was made
+
+`{card["command"]}`: {card["cost"]["tokens"]:,} training tokens, {card["cost"]["steps"]} steps,
+{card["cost"]["trainable"]:,} of {card["cost"]["parameters"]:,} parameters trained,
+{card["cost"]["tflop"]:.1f} TFLOP, {card["cost"]["cpu_seconds"]:.0f} core-seconds.
+"""
+
+
+def _percent(rate: dict[str, float]) -> str:
+    return f"{rate['value']:.0%} ({rate['low']:.0%} to {rate['high']:.0%})"
+
+
+def _lost(card: dict[str, Any]) -> str:
+    questions = card["general"]["questions"]
+    return (
+        f"Of the general questions answered rightly before, {questions['as_before']['value']:.0%} still are "
+        f"(n = {questions['as_before']['n']})."
+    )

@@ -1,0 +1,92 @@
+"""From an adapter to loadable weights, through gates that stop a model that is not what it claims to be."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from deepseek_fusion.core.artifacts import Artifact, write_json
+from deepseek_fusion.core.config import ServingConfig
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.run import stage
+from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.lora import load_adapter, merge_lora
+from deepseek_fusion.models.source import ModelSource
+
+PROBES = ("What is the capital of France?", "Name one disease.", "请用一句话介绍你自己。", "Tell me what you know.")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@stage("weights", version=1)
+def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapter: Artifact) -> None:
+    """Write `adapter/` (PEFT), `merged/` (safetensors, tokenizer, chat template) and `gates.json`.
+
+    Logits are compared four ways, as the largest difference divided by the standard deviation of the base's logits:
+    our adapter, the same adapter through PEFT, merged in memory, merged and reloaded from disk.
+
+    Raises:
+        FusionError: a gate fails.
+    """
+    shutil.copytree(adapter.path / "adapter", out / "adapter")
+    language = load_language(model)
+    stored = language.model.dtype
+    language.model.float()
+    base = _logits(language)
+    spread = base.std().item()
+
+    through_peft = _logits(
+        Language(PeftModel.from_pretrained(language.model, str(out / "adapter")), language.tokenizer)
+    )
+    language = load_language(model, torch.float32)
+    load_adapter(language.model, out / "adapter")
+    adapted = _logits(language)
+    merge_lora(language.model)
+    merged = _logits(language)
+
+    language.model.to(DTYPES[section.merged_dtype] if section.merged_dtype else stored)
+    language.model.save_pretrained(out / "merged")
+    language.tokenizer.save_pretrained(out / "merged")
+    del language
+    gc.collect()
+    reloaded = _logits(load_language(out / "merged", torch.float32))
+
+    def gate(name: str, value: Tensor, limit: float, above: bool = False) -> dict[str, Any]:
+        distance = (value - adapted).abs().max().item() / spread if not above else value.abs().max().item() / spread
+        passed = distance > limit if above else distance <= limit
+        return {"name": name, "value": distance, "limit": f"{'>' if above else '<='} {limit:g}", "passed": passed}
+
+    gates = [
+        gate("adapter through PEFT = adapter", through_peft, section.tolerance),
+        gate("merged = adapter", merged, section.tolerance),
+        gate("reloaded = adapter", reloaded, max(section.tolerance, _rounding(section, stored))),
+        gate("merged is not the base", merged - base, 10 * section.tolerance, above=True),
+    ]
+    write_json(out / "gates.json", {"gates": gates})
+    if failed := [gate for gate in gates if not gate["passed"]]:
+        raise FusionError(
+            f"release stopped: gate `{failed[0]['name']}` measured {failed[0]['value']:.2g} and needs "
+            f"{failed[0]['limit']}; the adapter is kept in {adapter.path}."
+        )
+
+
+def _rounding(section: ServingConfig, stored: torch.dtype) -> float:
+    """Weights kept in 16 bits cannot reproduce float32 logits closer than their own rounding, seen through depth."""
+    dtype = DTYPES[section.merged_dtype] if section.merged_dtype else stored
+    return 0.0 if dtype == torch.float32 else 64 * torch.finfo(dtype).eps
+
+
+@torch.inference_mode()
+def _logits(language: Language) -> Tensor:
+    """Logits [tokens, V] over all probe questions."""
+    return torch.cat(
+        [
+            language.model(torch.tensor([language.encode_question(probe)], device=language.device)).logits[0].float()
+            for probe in PROBES
+        ]
+    )
