@@ -100,7 +100,7 @@ def _taught(
     config: Config, run: Run, model: ModelSource, graph: Artifact, corpus: Artifact | None
 ) -> tuple[Artifact, Artifact]:
     lessons = run.step(write_lessons, config.curriculum, graph, corpus)
-    replay = run.step(write_replay, config.training.replay, model) if config.training.replay.share else None
+    replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None
     return lessons, run.step(train_adapter, config.training, model, lessons, replay)
 
 

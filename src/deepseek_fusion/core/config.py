@@ -100,16 +100,12 @@ class LoraConfig(Section):
 
 
 class ReplayConfig(Section):
-    """General text that the base model writes itself, to hold what it already knows."""
+    """General text that the base model writes itself, once, to hold what it already knows."""
 
-    share: float = Field(
-        default=0.15, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
-    )
     texts: int = Field(
-        default=160, ge=1, description="How many texts the base model writes, half chats and half documents."
+        default=96, ge=1, description="How many texts the base model writes, half chats and half documents."
     )
     max_tokens: int = Field(default=64, ge=8, description="Length of each text, in tokens.")
-    weight: float = Field(default=1.0, ge=0, description="Weight of the KL divergence from the base on replay tokens.")
 
 
 class TrainingConfig(Section):
@@ -117,6 +113,12 @@ class TrainingConfig(Section):
 
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
     replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
+    replay_share: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
+    )
+    replay_weight: float = Field(
+        default=0.5, ge=0, description="Weight of the KL divergence from the base on replay tokens."
+    )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
     batch_tokens: int = Field(default=512, ge=16, description="Tokens a step, packed without padding.")
     max_length: int = Field(default=512, ge=16, description="Longest sample, in tokens; longer documents are split.")
@@ -178,7 +180,9 @@ class Config(Section):
     licenses: dict[str, str] = Field(
         default_factory=dict, description="Licence of each data source, for the model card: `source: licence`."
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; OMP_NUM_THREADS, or one for each core, if absent.")
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads; OMP_NUM_THREADS, or one for each core, if absent."
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="Compute precision of frozen weights; auto takes bfloat16 where the hardware has it.",

@@ -72,9 +72,9 @@ def choose_all(
     for index, prompt in enumerate(prompts):
         owners[tuple(prompt)].append(index)
     chosen = [0] * len(prompts)
-    for prompt, indices in owners.items():
+    for shared, indices in owners.items():
         candidates = [language.encode(option) for i in indices for option in options[i]]
-        scores = _option_scores(language, list(prompt), candidates)
+        scores = _option_scores(language, list(shared), candidates)
         for i in indices:
             own, scores = scores[: len(options[i])], scores[len(options[i]) :]
             chosen[i] = max(range(len(own)), key=own.__getitem__)

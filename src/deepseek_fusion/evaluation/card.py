@@ -179,7 +179,8 @@ class _Grader:
     def family_rate(self, sitting: Sitting, family: Family) -> Rate:
         """Share of right answers, one a fact asked for (refusals: one a question)."""
         subjects = {self.graph.fact_id(triple): triple.subject for triple in self.graph.triples}
-        right, clusters = [], []
+        right: list[bool] = []
+        clusters: list[str] = []
         for item, row in sitting.of(family):
             values = [row["declined"]] if family == "refusal" else row["right"]
             right += values

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from deepseek_fusion.core.config import LoraConfig
 from deepseek_fusion.core.errors import FusionError
@@ -29,7 +30,7 @@ class _LowRank(torch.autograd.Function):
     """y = x Wᵀ + s (x Aᵀ) Bᵀ with frozen W: no gradient of W, and only x and x Aᵀ are kept for backward."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, a_RI: Tensor, b_OR: Tensor, scale: float
     ) -> Tensor:
         x_NI = x.reshape(-1, x.shape[-1])
@@ -42,7 +43,7 @@ class _LowRank(torch.autograd.Function):
         return y_NO.view(*x.shape[:-1], weight_OI.shape[0])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, Tensor, Tensor, None]:
         x_NI, weight_OI, a, b, low_NR = ctx.saved_tensors
         grad_NO = grad.reshape(-1, grad.shape[-1])
         grad_NR = grad_NO @ b
@@ -73,7 +74,9 @@ class LoraLinear(nn.Module):
         """[..., I] -> [..., O]."""
         if not self.enabled:
             return F.linear(x, self.weight, self.bias)
-        result: Tensor = _LowRank.apply(x, self.weight, self.bias, self.lora_A, self.lora_B, self.scale)
+        result: Tensor = _LowRank.apply(  # type: ignore[no-untyped-call]
+            x, self.weight, self.bias, self.lora_A, self.lora_B, self.scale
+        )
         return result
 
     def update(self) -> Tensor:
@@ -108,7 +111,7 @@ def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
 
 def target_layers(model: nn.Module, targets: tuple[str, ...]) -> list[str]:
     """Full names of the linear layers that `targets` select, in model order."""
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    head = model.get_output_embeddings() if isinstance(model, PreTrainedModel) else None
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head]
     if targets == ("all-linear",):
         return linear

@@ -142,6 +142,6 @@ def _folder_key(path: Path) -> str:
 
 def _multiplies_bfloat16() -> bool:
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags

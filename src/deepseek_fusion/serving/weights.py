@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepseek_fusion.core.artifacts import Artifact, write_json
 from deepseek_fusion.core.config import ServingConfig
@@ -40,16 +40,14 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
     base = _logits(language)
     spread = base.std().item()
 
-    through_peft = _logits(
-        Language(PeftModel.from_pretrained(language.model, str(out / "adapter")), language.tokenizer)
-    )
+    through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(out / "adapter")))
     language = load_language(model, torch.float32)
     load_adapter(language.model, out / "adapter")
     adapted = _logits(language)
     merge_lora(language.model)
     merged = _logits(language)
 
-    language.model.to(DTYPES[section.merged_dtype] if section.merged_dtype else stored)
+    nn.Module.to(language.model, DTYPES[section.merged_dtype] if section.merged_dtype else stored)
     language.model.save_pretrained(out / "merged")
     language.tokenizer.save_pretrained(out / "merged")
     del language
@@ -82,11 +80,12 @@ def _rounding(section: ServingConfig, stored: torch.dtype) -> float:
 
 
 @torch.inference_mode()
-def _logits(language: Language) -> Tensor:
-    """Logits [tokens, V] over all probe questions."""
+def _logits(language: Language, model: nn.Module | None = None) -> Tensor:
+    """Logits [tokens, V] over all probe questions; of another model under the same tokenizer if one is given."""
+    model = model or language.model
     return torch.cat(
         [
-            language.model(torch.tensor([language.encode_question(probe)], device=language.device)).logits[0].float()
+            model(torch.tensor([language.encode_question(probe)], device=language.device)).logits[0].float()
             for probe in PROBES
         ]
     )

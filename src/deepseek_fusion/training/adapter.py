@@ -96,7 +96,7 @@ class Trainer:
         with track("teaching", len(self.batches), self.progress.step) as bar, _interruptible() as stopped:
             while self.progress.step < len(self.batches):
                 clock, cpu = time.monotonic(), time.process_time()
-                loss, anchor, tokens = self._step()
+                loss, anchor, tokens = self.step()
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
                 bar.advance(1, loss=loss, replay_loss=anchor, tokens_per_second=tokens / (time.monotonic() - clock))
@@ -107,7 +107,15 @@ class Trainer:
                     raise KeyboardInterrupt
         self.language.model.eval()
 
-    def _step(self) -> tuple[float, float, int]:
+    def step(self) -> tuple[float, float, int]:
+        """One update.
+
+        Returns:
+            lesson loss and replay loss (nats a token), tokens.
+
+        Raises:
+            FusionError: the loss is not a number.
+        """
         state = self.progress
         rate = self._learning_rate(state.step)
         loss, lesson_tokens = self._learn([self.samples[i] for i in self.batches[state.step]])
@@ -143,24 +151,24 @@ class Trainer:
             return 0.0, 0
         hidden_ND = self.language.hidden(batch.ids_BL)[batch.rows_N, batch.columns_N]
         loss = divergence(hidden_ND, self.language.head.weight, Teacher.certain(batch.targets_N)) / len(hidden_ND)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._count(batch.tokens, len(hidden_ND))
         return loss.item(), batch.tokens
 
     def _remember(self) -> tuple[float, int]:
         """Mean KL from the base over replay positions, with its gradient added, when the replay share is due."""
-        state, config = self.progress, self.config.replay
-        if self.replay is None or not config.weight:
+        state, config = self.progress, self.config
+        if self.replay is None or not config.replay_weight:
             return 0.0, 0
         length = self.replay.ids_TL.shape[1]
-        due = config.share / (1 - config.share) * (state.lesson_tokens + self.config.batch_tokens)
+        due = config.replay_share / (1 - config.replay_share) * (state.lesson_tokens + self.config.batch_tokens)
         count = int((due - state.replay_tokens) // length)
         if count < 1:
             return 0.0, 0
         rows = self._replay_rows(state.replay_tokens // length, count)
         hidden = self.language.hidden(self.replay.ids_TL[rows].to(self.language.device))[:, :-1].flatten(0, 1)
         loss = divergence(hidden, self.language.head.weight, self.replay.teacher(rows)) / len(hidden)
-        (config.weight * loss).backward()  # type: ignore[no-untyped-call]
+        (config.replay_weight * loss).backward()
         self._count(count * length, len(hidden))
         return loss.item(), count * length
 
@@ -177,7 +185,7 @@ class Trainer:
     def _count(self, tokens: int, positions: int) -> None:
         """Forward and backward through frozen weights take two multiply-adds a weight each; no weight gradients."""
         head = self.language.head.weight.numel()
-        body = self.parameters_total - self.language.model.get_input_embeddings().weight.numel()  # type: ignore[union-attr, operator]
+        body = self.parameters_total - self.language.model.get_input_embeddings().weight.numel()
         self.progress.flop += 4.0 * (tokens * body + positions * head)
 
     def _learning_rate(self, step: int) -> float:

@@ -44,13 +44,15 @@ def divergence(hidden_ND: Tensor, head_VD: Tensor, teacher: Teacher) -> Tensor:
 
     Loss and gradient are computed together, chunk by chunk, so logits are never stored; the head is frozen.
     """
-    result: Tensor = _Divergence.apply(hidden_ND, head_VD, teacher)
+    result: Tensor = _Divergence.apply(  # type: ignore[no-untyped-call]
+        hidden_ND, head_VD, teacher
+    )
     return result
 
 
 class _Divergence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, teacher: Teacher) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, teacher: Teacher) -> Tensor:
         grad_ND = torch.empty_like(hidden_ND)
         total = torch.zeros((), device=hidden_ND.device)
         for start in range(0, len(hidden_ND), CHUNK):
@@ -70,6 +72,6 @@ class _Divergence(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (grad_ND,) = ctx.saved_tensors
         return grad_ND * grad, None, None
