@@ -81,6 +81,8 @@ class Trainer:
     ) -> None:
         self.language, self.config, self.samples, self.replay = language, config, samples, replay
         self.parameters_total = sum(p.numel() for p in language.model.parameters())
+        tables = {id(module.weight) for module in (language.head, language.model.get_input_embeddings())}
+        self.parameters_body = sum(p.numel() for p in language.model.parameters() if id(p) not in tables)
         self.batches = plan_batches([len(sample) for sample in samples], config.batch_tokens, config.seed)
         attach_lora(language.model, config.lora, config.seed)
         self.parameters = lora_parameters(language.model)
@@ -184,9 +186,7 @@ class Trainer:
 
     def _count(self, tokens: int, positions: int) -> None:
         """Forward and backward through frozen weights take two multiply-adds a weight each; no weight gradients."""
-        head = self.language.head.weight.numel()
-        body = self.parameters_total - self.language.model.get_input_embeddings().weight.numel()
-        self.progress.flop += 4.0 * (tokens * body + positions * head)
+        self.progress.flop += 4.0 * (tokens * self.parameters_body + positions * self.language.head.weight.numel())
 
     def _learning_rate(self, step: int) -> float:
         """Linear warm-up, then a cosine down to a tenth."""

@@ -1,0 +1,199 @@
+"""Our lessons against a tuned plain LoRA fine-tune, at equal training tokens.
+
+Both sides use the same base, the same engine, the same LoRA (rank 16, all linear layers) and the same facts. Plain is
+what a first fine-tune looks like: one question a fact, asked in every epoch, no replay, at the best of three learning
+rates (chosen on the exam itself, in its favour). Three seeds draw other facts, other lessons and other adapters.
+
+Run: python benchmarks/teach_vs_plain.py [--facts 60] [--work FOLDER]   (about 50 core-minutes)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from record import Row, interval, write_results
+
+from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
+from deepseek_fusion.core.config import Config, load_config
+from deepseek_fusion.core.events import Console, listen, say
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.source import Source
+from deepseek_fusion.corpus.build import build_corpus
+from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.evaluation.exam import FAMILIES, check_leaks, write_exam
+from deepseek_fusion.evaluation.general import packaged_text
+from deepseek_fusion.evaluation.sitting import sit_exam
+from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.models.source import ModelSource, find_model
+from deepseek_fusion.training.adapter import train_adapter
+from deepseek_fusion.training.replay import write_replay
+
+ROOT = Path(__file__).parent.parent
+PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
+SEEDS = (0, 1, 2)
+PLAIN_RATES = (3e-4, 1e-3, 2e-3)
+BAR = 1.5
+PERPLEXITY_BAR = 0.15
+Scores = dict[str, list[bool]]
+
+
+def main() -> None:
+    """Train both sides for every seed and write the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--facts", type=int, default=60)
+    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "work")
+    options = parser.parse_args()
+    with listen(Console()), Run(options.work) as run:
+        side = _Sides(run, options.facts)
+        best = max(PLAIN_RATES, key=lambda rate: _mean(side.plain(SEEDS[0], rate)[0]["question"]))
+        say(f"plain is best at learning rate {best:g}")
+        ours = [side.ours(seed) for seed in SEEDS]
+        plain = [side.plain(seed, best) for seed in SEEDS]
+        base = side.base_perplexity()
+    rows = _rows(ours, plain, base, best, options.facts)
+    write_results("teach_vs_plain", [sys.executable, *sys.argv], rows)
+
+
+class _Sides:
+    """The two ways to teach, on the facts of a seed."""
+
+    def __init__(self, run: Run, facts: int) -> None:
+        self.run, self.facts = run, facts
+        config = load_config(PROJECT)
+        self.model: ModelSource = find_model(config.model, config.folder, config.precision)
+        self.general = Source((str(packaged_text()),), config.folder)
+
+    def ours(self, seed: int) -> tuple[Scores, dict[str, Any]]:
+        """Lessons as the example project has them."""
+        config = self._config(seed)
+        graph, exam = self._facts(config)
+        lessons = self.run.step(write_lessons, config.curriculum, graph, None)
+        self.run.step(check_leaks, None, exam, lessons)
+        replay = self.run.step(write_replay, config.training.replay, self.model)
+        adapter = self.run.step(train_adapter, config.training, self.model, lessons, replay)
+        return self._examined(config, exam, adapter)
+
+    def plain(self, seed: int, rate: float) -> tuple[Scores, dict[str, Any]]:
+        """One phrasing a fact, for as many epochs as use up the tokens that ours used."""
+        config = self._config(seed)
+        graph, exam = self._facts(config)
+        budget = self.ours(seed)[1]["tokens"]
+        one_epoch = self._plain_lessons(config, graph, 1)
+        training = config.training.model_copy(update={"learning_rate": rate, "replay_share": 0.0})
+        probe = self.run.step(train_adapter, training, self.model, one_epoch, None)
+        tokens = read_json(probe.path / "training.json")["tokens"]
+        lessons = self._plain_lessons(config, graph, max(1, round(budget / tokens)))
+        adapter = self.run.step(train_adapter, training, self.model, lessons, None)
+        return self._examined(config, exam, adapter)
+
+    def base_perplexity(self) -> float:
+        """Perplexity of the model that nobody taught."""
+        config = self._config(SEEDS[0])
+        _, exam = self._facts(config)
+        sitting = self.run.step(sit_exam, config.evaluation, self.model, None, exam, self.general, None)
+        return float(read_json(sitting.path / "general.json")["perplexity"]["value"])
+
+    def _config(self, seed: int) -> Config:
+        overrides = [
+            f"knowledge.max_facts={self.facts}",
+            f"knowledge.seed={seed}",
+            f"curriculum.seed={seed}",
+            f"training.seed={seed}",
+            f"evaluation.seed={seed}",
+        ]
+        return load_config(PROJECT, overrides)
+
+    def _facts(self, config: Config) -> tuple[Artifact, Artifact]:
+        corpus = self.run.step(build_corpus, config.corpus, Source((), config.folder))
+        graph = self.run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+        return graph, self.run.step(write_exam, config.evaluation, graph, graph)
+
+    def _plain_lessons(self, config: Config, graph: Artifact, epochs: int) -> Artifact:
+        section = config.curriculum.model_copy(update={"single_phrasing": True, "exposures": epochs})
+        return self.run.step(write_lessons, section, graph, None)
+
+    def _examined(self, config: Config, exam: Artifact, adapter: Artifact) -> tuple[Scores, dict[str, Any]]:
+        sitting = self.run.step(sit_exam, config.evaluation, self.model, adapter, exam, self.general, None)
+        scores: Scores = defaultdict(list)
+        for row in read_jsonl(sitting.path / "answers.jsonl"):
+            scores[row["family"]] += [row["declined"]] if row["family"] == "refusal" else row["right"]
+        general = read_json(sitting.path / "general.json")
+        training = read_json(adapter.path / "training.json")
+        return scores, {
+            "tokens": training["tokens"],
+            "perplexity": general["perplexity"]["value"],
+            "questions": [answer["right"] for answer in general["questions"]],
+        }
+
+
+def _rows(
+    ours: list[tuple[Scores, dict[str, Any]]],
+    plain: list[tuple[Scores, dict[str, Any]]],
+    base: float,
+    rate: float,
+    facts: int,
+) -> list[Row]:
+    name = f"plain LoRA, rank 16, all linear, learning rate {rate:g}"
+    average = [[_mean([_mean(scores[family]) for family in FAMILIES]) for scores, _ in side] for side in (ours, plain)]
+    rows = [Row.ratio_of("mean accuracy over question families", average[0], average[1], name, BAR, SEEDS, n=facts)]
+    for family in FAMILIES:
+        pair = [[_mean(scores[family]) for scores, _ in side] for side in (ours, plain)]
+        items = [value for scores, _ in ours for value in scores[family]]
+        low, high = interval(items)
+        within = _mean(pair[1]) <= high
+        rows.append(
+            Row(
+                figure=f"accuracy, {family}",
+                ours=_mean(pair[0]),
+                peer=_mean(pair[1]),
+                peer_name=name,
+                bar="better, or plain within our 95 % interval",
+                holds=_mean(pair[0]) >= _mean(pair[1]) or within,
+                n=len(items),
+                seeds=SEEDS,
+                interval=(low, high),
+            )
+        )
+    rise = [[info["perplexity"] / base - 1 for _, info in side] for side in (ours, plain)]
+    rows.append(
+        Row(
+            figure="rise of general perplexity",
+            ours=_mean(rise[0]),
+            peer=_mean(rise[1]),
+            peer_name=name,
+            bar=f"<= {PERPLEXITY_BAR}",
+            holds=_mean(rise[0]) <= PERPLEXITY_BAR,
+            n=len(SEEDS),
+            seeds=SEEDS,
+            interval=(min(rise[0]), max(rise[0])),
+            note="interval: lowest and highest seed",
+        )
+    )
+    general = [[_mean(info["questions"]) for _, info in side] for side in (ours, plain)]
+    rows.append(
+        Row(
+            figure="general questions answered rightly",
+            ours=_mean(general[0]),
+            peer=_mean(general[1]),
+            peer_name=name,
+            n=sum(len(info["questions"]) for _, info in ours),
+            seeds=SEEDS,
+        )
+    )
+    tokens = [_mean([info["tokens"] for _, info in side]) for side in (ours, plain)]
+    rows.append(
+        Row(figure="training tokens", ours=tokens[0], peer=tokens[1], peer_name=name, n=len(SEEDS), seeds=SEEDS)
+    )
+    return rows
+
+
+def _mean(values: list[Any]) -> float:
+    return sum(values) / len(values)
+
+
+if __name__ == "__main__":
+    main()
