@@ -15,8 +15,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from record import Row, interval, write_results
-
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
 from deepseek_fusion.core.config import Config, load_config
 from deepseek_fusion.core.events import Console, listen, say
@@ -28,9 +26,12 @@ from deepseek_fusion.evaluation.exam import FAMILIES, check_leaks, write_exam
 from deepseek_fusion.evaluation.general import packaged_text
 from deepseek_fusion.evaluation.sitting import sit_exam
 from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.training.adapter import train_adapter
+from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.replay import write_replay
+from record import Row, interval, write_results
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
@@ -65,6 +66,7 @@ class _Sides:
         self.run, self.facts = run, facts
         config = load_config(PROJECT)
         self.model: ModelSource = find_model(config.model, config.folder, config.precision)
+        self.language = load_language(self.model)
         self.general = Source((str(packaged_text()),), config.folder)
 
     def ours(self, seed: int) -> tuple[Scores, dict[str, Any]]:
@@ -84,8 +86,7 @@ class _Sides:
         budget = self.ours(seed)[1]["tokens"]
         one_epoch = self._plain_lessons(config, graph, 1)
         training = config.training.model_copy(update={"learning_rate": rate, "replay_share": 0.0})
-        probe = self.run.step(train_adapter, training, self.model, one_epoch, None)
-        tokens = read_json(probe.path / "training.json")["tokens"]
+        tokens = sum(map(len, read_samples(one_epoch, self.language)))
         lessons = self._plain_lessons(config, graph, max(1, round(budget / tokens)))
         adapter = self.run.step(train_adapter, training, self.model, lessons, None)
         return self._examined(config, exam, adapter)
