@@ -97,7 +97,8 @@ class LayerType:
 def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
     """Freeze `model` and put adapters on its target layers, in place.
 
-    `all-linear` means every linear layer but the output embedding.
+    `all-linear` means every plain linear layer but the output embedding; layers that subclass it with a forward of
+    their own (the grouped projection of DeepSeek V4) stay frozen.
 
     Raises:
         FusionError: a target names no linear layer of this model.
@@ -112,7 +113,7 @@ def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
 def target_layers(model: nn.Module, targets: tuple[str, ...]) -> list[str]:
     """Full names of the linear layers that `targets` select, in model order."""
     head = model.get_output_embeddings() if isinstance(model, PreTrainedModel) else None
-    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head]
+    linear = [name for name, module in model.named_modules() if type(module) is nn.Linear and module is not head]
     if targets == ("all-linear",):
         return linear
     names = {name.rpartition(".")[2] for name in linear}
@@ -125,14 +126,16 @@ def target_layers(model: nn.Module, targets: tuple[str, ...]) -> list[str]:
 
 def trainable_map(model: nn.Module, config: LoraConfig) -> list[LayerType]:
     """What will train, by layer type, counted before any adapter is attached. Expert tensors that are not linear
-    layers are listed too, with nothing trainable."""
+    layers are listed too, with nothing trainable; a tensor that two layers share counts once, with the first."""
     chosen = set(target_layers(model, config.targets))
     layers: Counter[str] = Counter()
     parameters: Counter[str] = Counter()
     trainable: Counter[str] = Counter()
+    counted: set[nn.Parameter] = set()
     for name, module in model.named_modules():
-        own = sum(p.numel() for p in module.parameters(recurse=False))
-        if own:
+        fresh = [parameter for parameter in module.parameters(recurse=False) if parameter not in counted]
+        counted.update(fresh)
+        if own := sum(parameter.numel() for parameter in fresh):
             kind = name.rpartition(".")[2]
             layers[kind] += 1
             parameters[kind] += own
