@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from deepseek_fusion.models.loading import Language
+from deepseek_fusion.models.loading import PLAIN, Language
 
 BATCH = 64
 UNPADDED = {"deepseek_v32", "deepseek_v4"}
@@ -121,7 +121,7 @@ def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[l
     ids_BL = torch.tensor([[language.end_of_turn] * (width - len(row)) + row for row in rows], device=language.device)
     mask_BL = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=language.device)
     made: Tensor = language.model.generate(  # type: ignore[operator]
-        ids_BL, attention_mask=mask_BL, do_sample=False, max_new_tokens=limit
+        ids_BL, attention_mask=mask_BL, **PLAIN, do_sample=False, max_new_tokens=limit
     )
     return [list(row) for row in made[:, width:].tolist()]
 

@@ -10,11 +10,15 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.source import ModelSource
+
+PLAIN: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+"""Options of `generate` that undo what a model's own generation_config adds to its distribution."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,21 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
     if local:
         os.environ["HF_HUB_OFFLINE"] = "1"
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # its load report would stand in the way of our one sentence
     options: dict[str, Any] = {"local_files_only": local}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or "auto", **options)
-    except (OSError, ValueError, KeyError) as error:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FusionError(f"model: {path} cannot be loaded as a causal language model ({reason}).") from None
+    if random := sorted([*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]):
+        raise FusionError(
+            f"model: the files of {path} lack {len(random)} tensors that its config.json asks for, or have them in "
+            f"another shape, such as {random[0]}; copy the whole model again."
+        )
     if not tokenizer.chat_template:
         raise FusionError(f"model: the tokenizer of {path} has no chat template; add chat_template.jinja to it.")
     if tokenizer.eos_token_id is None:

@@ -109,6 +109,9 @@ def _converted(gguf: Path, name: str, template: str | None, dtype: DType) -> Mod
         try:
             _dequantise(gguf, partial, template)
             partial.rename(target)
+        except (ValueError, KeyError, IndexError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise FusionError(f"model: {gguf} cannot be read as a GGUF model ({reason}); copy it again.") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return ModelSource(name, str(target), key, True, dtype)

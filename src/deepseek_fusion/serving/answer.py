@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.models.loading import load_language
+from deepseek_fusion.models.loading import PLAIN, load_language
 
 LONGEST = 256
 
@@ -26,6 +26,6 @@ def answer(release: Path, question: str) -> str:
     language = load_language(release / "merged")
     prompt = torch.tensor([language.encode_question(question)], device=language.device)
     made = language.model.generate(  # type: ignore[operator]
-        prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=LONGEST
+        prompt, attention_mask=torch.ones_like(prompt), **PLAIN, do_sample=False, max_new_tokens=LONGEST
     )
     return language.decode(made[0, prompt.shape[1] :].tolist()).strip()

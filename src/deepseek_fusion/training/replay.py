@@ -16,7 +16,7 @@ from deepseek_fusion.core.artifacts import Artifact, write_jsonl
 from deepseek_fusion.core.config import ReplayConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.loading import PLAIN, Language, load_language
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.objective import Teacher
 from deepseek_fusion.training.prompts import PROMPTS
@@ -81,7 +81,7 @@ def _sample(language: Language, starts: list[list[int]], length: int) -> list[li
     mask_BL = torch.tensor([[0] * (width - len(start)) + [1] * len(start) for start in starts], device=language.device)
     new = length - min(map(len, starts))
     made = language.model.generate(  # type: ignore[operator]
-        ids_BL, attention_mask=mask_BL, do_sample=True, top_k=100, min_new_tokens=new, max_new_tokens=new
+        ids_BL, attention_mask=mask_BL, **PLAIN, do_sample=True, top_k=100, min_new_tokens=new, max_new_tokens=new
     )
     return [row[width - len(start) :][:length] for row, start in zip(made.tolist(), starts, strict=True)]
 
