@@ -16,7 +16,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.knowledge.graph import Graph, Group
-from deepseek_fusion.knowledge.invent import invent_names
+from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
 Kind = Literal["question", "reversed", "statement", "passage", "refusal", "document"]
@@ -40,12 +40,12 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=1)
+@stage("lessons", version=2)
 def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus: Artifact | None) -> None:
     """Write `lessons.jsonl`, shuffled, and `summary.json`.
 
     Raises:
-        FusionError: there is nothing to teach.
+        FusionError: there is nothing to teach, or no form of lesson to teach it in.
     """
     facts = Graph.load(graph.path)
     if not facts.triples:
@@ -80,11 +80,7 @@ def _mixed(
     graph: Graph, documents: Sequence[dict[str, str]], section: CurriculumConfig, rng: random.Random
 ) -> Iterator[Lesson]:
     phrasings = PHRASINGS[graph.language]
-    total = section.questions + section.reversed + section.statements + section.passages
-    times = {
-        kind: round(section.exposures * getattr(section, kind) / total)
-        for kind in ("questions", "reversed", "statements", "passages")
-    }
+    times = _apportioned(section)
     count = 0
     for lesson in itertools.chain(
         _questions(graph, times["questions"], phrasings, rng),
@@ -96,6 +92,20 @@ def _mixed(
         yield lesson
     yield from itertools.islice(_refusals(graph, phrasings, section.seed, rng), round(count * section.refusals))
     yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
+
+
+def _apportioned(section: CurriculumConfig) -> dict[str, int]:
+    """The exposures of a fact over the forms of lesson: whole numbers that sum up, by largest remainders."""
+    shares = {kind: getattr(section, kind) for kind in ("questions", "reversed", "statements", "passages")}
+    total = sum(shares.values())
+    if not total:
+        raise FusionError("curriculum: questions, reversed, statements and passages are all 0; raise one of them.")
+    exact = {kind: section.exposures * share / total for kind, share in shares.items()}
+    times = {kind: int(value) for kind, value in exact.items()}
+    owed = section.exposures - sum(times.values())
+    for kind in sorted(exact, key=lambda kind: times[kind] - exact[kind])[:owed]:
+        times[kind] += 1
+    return times
 
 
 def _plain(graph: Graph, section: CurriculumConfig, rng: random.Random) -> Iterator[Lesson]:
@@ -141,7 +151,7 @@ def _passages(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random
 
 
 def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:
-    names = invent_names(graph.subjects, INVENTED, seed, taken=frozenset(graph.subjects))
+    names = invent_names(graph.subjects, INVENTED, seed, taken=Half(0))
     relations = sorted(graph.relations)
     while names:
         for name in rng.sample(names, len(names)):

@@ -17,7 +17,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.phrasings import PHRASINGS
 from deepseek_fusion.knowledge.graph import Graph, Group
-from deepseek_fusion.knowledge.invent import invent_names
+from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
 Family = Literal["question", "cloze", "choice", "reversed", "refusal"]
@@ -54,7 +54,7 @@ class Item:
     options: tuple[str, ...] = ()
 
 
-@stage("exam", version=1)
+@stage("exam", version=2)
 def write_exam(out: Path, section: EvaluationConfig, graph: Artifact, truth: Artifact) -> None:
     """Write `exam.jsonl` on the facts of `truth` about the subjects of `graph`.
 
@@ -163,7 +163,7 @@ def _choices(facts: Graph, whole: Graph, seed: int) -> Iterator[Item]:
 def _refusals(graph: Graph, section: EvaluationConfig) -> Iterator[Item]:
     """Questions on things that do not exist, with names as hard to tell from real ones as we can make them."""
     rng = random.Random(section.seed)
-    names = invent_names(graph.subjects, section.refusals, section.seed + 7919, taken=frozenset(graph.subjects))
+    names = invent_names(graph.subjects, section.refusals, section.seed, taken=Half(1))
     templates = PHRASINGS[graph.language].question
     for index, name in enumerate(names):
         group = Group(name, rng.choice(sorted(graph.relations)), ("?",) * rng.choice((1, 2)), "forward")
