@@ -1,0 +1,181 @@
+"""The measured tables of the READMEs, in English and Chinese, from result files alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Json = dict[str, Any]
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "nothing": "not measured yet",
+        "picture": "Each square is one fact: known before teaching (left) and after (right), lost ones crossed out",
+        "facts": "**{known_before} of {facts} facts known before, {known_now} now**: {learned} learned, {kept} kept, "
+        "{lost} lost, {unknown} still unknown.",
+        "families": "asked in words that no lesson uses | before | now | shuffled answers | chance",
+        "question": "direct question",
+        "cloze": "sentence to complete",
+        "choice": "one of four",
+        "reversed": "asked backwards",
+        "refusal": "invented name, declined",
+        "general": "what should stay as it was | before | now",
+        "perplexity": "perplexity of general text ({tokens} tokens)",
+        "domain_perplexity": "perplexity of domain documents held out ({tokens} tokens)",
+        "questions": "general questions answered rightly (n = {n})",
+        "as_before": "of those right before, still right (n = {n})",
+        "false_refusals": "exam questions wrongly declined (n = {n})",
+        "note": "Rates with 95 % bootstrap intervals over subjects. The shuffled-answers column is the same training "
+        "on wrong answers ({facts} facts on {subjects} subjects), examined on the true ones: what form alone is worth.",
+        "note_plain": "Rates with 95 % bootstrap intervals over subjects.",
+        "cost": "Training took {cpu} core-seconds and {tokens} tokens, at {memory} MB peak memory; {trainable} of "
+        "{parameters} parameters were trained ({share}).",
+        "made": "`{model}` in {dtype}, `{command}`, {date}.",
+        "peer": "figure | ours | interval | plain LoRA | ratio | bar | holds",
+        "yes": "yes",
+        "no": "**no**",
+        "measured": "`{command}` on {device}, {seeds} seeds, commit `{commit}`, {date}. Plain: {peer}.",
+    },
+    "zh": {
+        "nothing": "尚未测量",
+        "picture": "每个方格是一条事实：左为教学前，右为教学后，丢失的打叉",
+        "facts": "**{facts}条事实中，教学前已知{known_before}条，教学后已知{known_now}条**："
+        "学会{learned}条，保持{kept}条，丢失{lost}条，仍未知{unknown}条。",
+        "families": "用课程中从未出现的问法 | 教学前 | 教学后 | 打乱答案 | 随机",
+        "question": "直接提问",
+        "cloze": "补全句子",
+        "choice": "四选一",
+        "reversed": "反向提问",
+        "refusal": "虚构名称，应拒答",
+        "general": "应保持不变的能力 | 教学前 | 教学后",
+        "perplexity": "通用文本困惑度（{tokens}个词元）",
+        "domain_perplexity": "留出的领域文档困惑度（{tokens}个词元）",
+        "questions": "通用问题答对率（n = {n}）",
+        "as_before": "原来答对的现在仍答对（n = {n}）",
+        "false_refusals": "误拒考题的比例（n = {n}）",
+        "note": "比例附95%自助法区间（按主体重抽样）。“打乱答案”一列用相同方法学习错误答案（{subjects}个主体、"
+        "{facts}条事实），再考真实答案：仅凭答案的形式能得多少分。",
+        "note_plain": "比例附95%自助法区间（按主体重抽样）。",
+        "cost": "训练用去{cpu}核秒、{tokens}个词元，峰值内存{memory} MB；"
+        "训练了{parameters}个参数中的{trainable}个（{share}）。",
+        "made": "模型`{model}`（{dtype}），命令`{command}`，{date}。",
+        "peer": "指标 | 本项目 | 区间 | 普通LoRA | 比值 | 标准 | 达标",
+        "yes": "是",
+        "no": "**否**",
+        "measured": "`{command}`，{device}，{seeds}个种子，提交`{commit}`，{date}。普通LoRA：{peer}。",
+    },
+}
+BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def fill(page: str, tables: dict[str, str]) -> str:
+    """The page with each marked block replaced by the table of its name."""
+    return BLOCK.sub(lambda found: f"{found[1]}{tables[found[2]].strip()}\n{found[3]}", page)
+
+
+def demo_table(card: Json | None, language: str, picture: str) -> str:
+    """What one teaching changed, from `card.json`.
+
+    Args:
+        picture: path of the drawing, relative to the page.
+    """
+    words = WORDS[language]
+    if card is None:
+        return words["nothing"]
+    summary = card["summary"]
+    known = {"known_before": summary["kept"] + summary["lost"], "known_now": summary["kept"] + summary["learned"]}
+    cost = card["cost"]
+    spent = words["cost"].format(
+        cpu=f"{cost['cpu_seconds']:,.0f}",
+        tokens=f"{cost['tokens']:,}",
+        memory=f"{cost['peak_memory_mb']:,.0f}",
+        trainable=f"{cost['trainable']:,}",
+        parameters=f"{cost['parameters']:,}",
+        share=_percent(cost["trainable"] / cost["parameters"], 1),
+    )
+    made = words["made"].format(
+        **card["model"] | {"model": card["model"]["name"]}, command=card["command"], date=card["created"][:10]
+    )
+    note = words["note"].format(**card["control"]) if card["control"] else words["note_plain"]
+    parts = [
+        f"![{words['picture']}]({picture})",
+        words["facts"].format(**summary | known),
+        _families(card["families"], words),
+        _general(card["general"], words),
+        f"{note} {spent} {made}" if language == "en" else f"{note}{spent}{made}",
+    ]
+    return "\n\n".join(parts)
+
+
+def benchmark_table(result: Json | None, language: str) -> str:
+    """One row a figure, from a file that benchmarks/record.py wrote."""
+    words = WORDS[language]
+    if result is None:
+        return words["nothing"]
+    rows = [
+        [
+            row["figure"],
+            _figure(row["ours"]),
+            f"{_figure(row['interval'][0])} – {_figure(row['interval'][1])}" if row["interval"] else "",
+            "" if row["peer"] is None else _figure(row["peer"]),
+            "" if row["ratio"] is None else _figure(row["ratio"]),
+            row["bar"].replace(">=", "≥").replace("<=", "≤"),
+            "" if row["holds"] is None else words["yes" if row["holds"] else "no"],
+        ]
+        for row in result["rows"]
+    ]
+    notes = [f"- {row['figure']}: {row['note']}" for row in result["rows"] if row["note"]]
+    made = words["measured"].format(
+        **{key: result[key] for key in ("command", "device", "commit", "date")},
+        seeds=len(result["rows"][0]["seeds"]),
+        peer=result["rows"][0]["peer_name"],
+    )
+    return "\n\n".join([_table(words["peer"], rows), made, "\n".join(notes)]).strip()
+
+
+def _families(families: list[Json], words: dict[str, str]) -> str:
+    rows = [
+        [
+            words.get(row["family"], row["family"]),
+            _rate(row["before"]),
+            _rate(row["now"]),
+            _rate(row["control"]) if row["control"] else "",
+            _percent(row["chance"]) if row["chance"] is not None else "",
+        ]
+        for row in families
+    ]
+    return _table(words["families"], rows)
+
+
+def _general(general: Json, words: dict[str, str]) -> str:
+    rows = []
+    for key in ("perplexity", "domain_perplexity"):
+        if part := general[key]:
+            change = f"{100 * part['change']:+.1f} %".replace("-", "−")
+            label = words[key].format(tokens=f"{part['tokens']:,}")
+            rows.append([label, f"{part['before']:.2f}", f"{part['now']:.2f} ({change})"])
+    questions, declined = general["questions"], general["false_refusals"]
+    rows.append([words["questions"].format(n=questions["n"]), _rate(questions["before"]), _rate(questions["now"])])
+    rows.append([words["as_before"].format(n=questions["as_before"]["n"]), "", _rate(questions["as_before"])])
+    label = words["false_refusals"].format(n=declined["now"]["n"])
+    rows.append([label, _rate(declined["before"]), _rate(declined["now"])])
+    return _table(words["general"], rows)
+
+
+def _table(head: str, rows: list[list[str]]) -> str:
+    columns = head.count("|") + 1
+    ruler = "|".join(["---", *["--:"] * (columns - 1)])
+    body = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows]
+    return "\n".join([f"| {head} |", f"|{ruler}|", *body])
+
+
+def _rate(rate: Json) -> str:
+    return f"{_percent(rate['value'])} ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})"
+
+
+def _percent(value: float, digits: int = 0) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
