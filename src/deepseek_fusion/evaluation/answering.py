@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -39,17 +39,14 @@ def answer_all(
         expected: answer to try first; an answer may become `slack` tokens longer than it.
     """
     drafts = [language.encode(text) for text in expected]
-    answers: list[str] = [""] * len(prompts)
-    open_: list[int] = []
-    for indices in _chunks(sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(drafts[i]))):
-        following = _first_choices(language, [prompts[i] + drafts[i] for i in indices])
-        for i, choice in zip(indices, following, strict=True):
-            start = len(prompts[i]) - 1
-            if drafts[i] and choice[start : start + len(drafts[i])] == drafts[i]:
-                answers[i] = language.decode([*drafts[i], choice[start + len(drafts[i])]])
-                advance(1)
-            else:
-                open_.append(i)
+    confirmed = _confirmed(language, prompts, {i: draft for i, draft in enumerate(drafts) if draft})
+    # `J45.` may go on as `J45.9`, which is another answer: look one token further.
+    open_ended = {i: ids for i, ids in confirmed.items() if ids[-1] != language.end_of_turn}
+    dotted = {i: ids for i, ids in open_ended.items() if language.decode(ids).endswith(".")}
+    confirmed |= _confirmed(language, prompts, dotted)
+    advance(len(confirmed))
+    answers = [language.decode(confirmed.get(i, [])) for i in range(len(prompts))]
+    open_ = [i for i in range(len(prompts)) if i not in confirmed]
     for indices in _decodable(language, open_, [len(prompt) for prompt in prompts], [len(d) for d in drafts]):
         limit = max(len(drafts[i]) for i in indices) + slack
         made = _decode(language, [prompts[i] for i in indices], limit)
@@ -105,6 +102,21 @@ def perplexity(language: Language, texts: Sequence[str], tokens: int, window: in
             total += torch.nn.functional.cross_entropy(language.head(part).float(), targets, reduction="sum").item()
         count += hidden.shape[0]
     return math.exp(total / max(1, count)), count
+
+
+def _confirmed(
+    language: Language, prompts: Sequence[list[int]], drafts: Mapping[int, list[int]]
+) -> dict[int, list[int]]:
+    """The drafts (by index of their prompt) that greedy decoding would write, each with the token it writes next."""
+    found: dict[int, list[int]] = {}
+    for indices in _chunks(sorted(drafts, key=lambda i: len(prompts[i]) + len(drafts[i]))):
+        following = _first_choices(language, [prompts[i] + drafts[i] for i in indices])
+        for i, choice in zip(indices, following, strict=True):
+            start = len(prompts[i]) - 1
+            made = choice[start : start + len(drafts[i]) + 1]
+            if made[:-1] == drafts[i]:
+                found[i] = made
+    return found
 
 
 def _first_choices(language: Language, rows: Sequence[list[int]]) -> list[list[int]]:
