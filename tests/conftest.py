@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import functools
+import os
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+from deepseek_fusion.core.artifacts import Artifact
+from deepseek_fusion.core.config import CorpusConfig, KnowledgeConfig
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.source import Source
+
+if TYPE_CHECKING:
+    from deepseek_fusion.models.loading import Language
+    from deepseek_fusion.models.source import ModelSource
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # processes are started below
 
 # A busy machine is slow at times; that is not a bug in what is tested.
 settings.register_profile("patient", deadline=None)
@@ -34,3 +50,64 @@ def project(tmp_path: Path) -> Callable[..., Path]:
         return file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny random model of one architecture (tests/tiny.py), written once a session."""
+    import torch
+
+    import tiny
+
+    torch.set_num_threads(1)
+    place = tmp_path_factory.mktemp("models")
+    return functools.cache(lambda architecture: tiny.save_model(architecture, place / architecture))
+
+
+@pytest.fixture
+def language(models: Callable[[str], Path]) -> Callable[[str], Language]:
+    """A tiny model and its tokenizer, loaded afresh, so that a test may change it."""
+    from deepseek_fusion.models.loading import load_language
+
+    return lambda architecture: load_language(models(architecture))
+
+
+@pytest.fixture
+def source(models: Callable[[str], Path]) -> Callable[[str], ModelSource]:
+    """A tiny model as the `model:` field of a project finds it."""
+    from deepseek_fusion.models.source import find_model
+
+    return lambda architecture: find_model(str(models(architecture)), Path("/"), "float32")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """An empty work folder."""
+    with Run(tmp_path / "work") as opened:
+        yield opened
+
+
+@pytest.fixture
+def graph(run: Run, tmp_path: Path) -> Callable[..., Artifact]:
+    """The graph stage's artifact of `subject | relation | object` lines."""
+
+    def build(facts: str, **section: Any) -> Artifact:
+        from deepseek_fusion.corpus.build import build_corpus
+        from deepseek_fusion.knowledge.build import build_graph
+
+        rows = [[field.strip() for field in line.split("|")] for line in facts.strip().splitlines()]
+        with (tmp_path / "facts.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("subject", "relation", "object"), *rows])
+        corpus = run.step(build_corpus, CorpusConfig(), Source((), tmp_path))
+        knowledge = KnowledgeConfig(sources=("facts.csv",), **section)
+        return run.step(build_graph, knowledge, Source(knowledge.sources, tmp_path), corpus)
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _quiet_peft() -> Iterator[None]:
+    """PEFT 0.21 asks transformers 5.23 for a name that transformers 6 will drop; nothing of ours is concerned."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        yield
