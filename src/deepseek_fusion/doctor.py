@@ -101,13 +101,14 @@ def _cost(config: Config, language: Language, samples: list[Sample]) -> Rows:
     """Takes a few real steps on a copy in memory; the project's work folder does not see them."""
     trainer = Trainer(language, config.training, samples, None)
     language.model.train()
-    clock = time.perf_counter()
-    for _ in range(min(TIMED_STEPS, len(trainer.batches))):
+    trainer.step()  # the first step also sets up memory
+    warm, clock = trainer.progress.lesson_tokens, time.perf_counter()
+    for _ in range(min(TIMED_STEPS, len(trainer.batches) - 1)):
         trainer.step()
-    speed = trainer.progress.lesson_tokens / (time.perf_counter() - clock)
+    speed = (trainer.progress.lesson_tokens - warm) / (time.perf_counter() - clock)
     tokens = sum(map(len, samples)) / (1 - config.training.replay_share) * (1 + config.evaluation.control)
     return [
-        ("speed", f"{speed:,.0f} tokens/s, measured over {trainer.progress.step} steps"),
+        ("speed", f"{speed:,.0f} tokens/s, measured over {trainer.progress.step - 1} steps"),
         ("training", f"about {tokens / speed / 60:,.0f} minutes for {tokens:,.0f} tokens, replay and control included"),
         ("memory", f"about {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"),
     ]

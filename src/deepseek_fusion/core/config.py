@@ -64,7 +64,7 @@ class CurriculumConfig(Section):
     """From facts to lessons."""
 
     exposures: int = Field(
-        default=36, ge=1, description="How often each fact is an answer the loss sees, over all forms of lesson."
+        default=24, ge=1, description="How often each fact is an answer the loss sees, over all forms of lesson."
     )
     questions: float = Field(default=0.5, ge=0, description="Relative share of exposures that are questions.")
     reversed: float = Field(
@@ -73,10 +73,10 @@ class CurriculumConfig(Section):
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
     refusals: float = Field(
-        default=0.06, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+        default=0.04, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )
     documents: float = Field(
-        default=0.03,
+        default=0.02,
         ge=0,
         lt=1,
         description="Document passages read as plain text, per lesson (domain-adaptive share).",
@@ -114,13 +114,13 @@ class TrainingConfig(Section):
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
     replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
     replay_share: float = Field(
-        default=0.1, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
+        default=0.08, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
     )
     replay_weight: float = Field(
         default=0.5, ge=0, description="Weight of the KL divergence from the base on replay tokens."
     )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
-    batch_tokens: int = Field(default=512, ge=16, description="Tokens a step, packed without padding.")
+    batch_tokens: int = Field(default=256, ge=16, description="Tokens a step, packed without padding.")
     max_length: int = Field(default=512, ge=16, description="Longest sample, in tokens; longer documents are split.")
     warmup: float = Field(
         default=0.05, ge=0, lt=1, description="Share of steps that raises the learning rate linearly."

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,9 @@ from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
 Kind = Literal["question", "reversed", "statement", "passage", "refusal", "document"]
+
+ROTATED = 0.5
+"""Share of question lessons whose list of answers begins somewhere else."""
 
 DOCUMENT_CHARACTERS = 400
 INVENTED = 64
@@ -119,7 +122,7 @@ def _plain(graph: Graph, section: CurriculumConfig, rng: random.Random) -> Itera
 def _questions(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     for group in graph.forward():
         for template in _cycle(phrasings.questions, times, rng):
-            yield _question(graph, group, template)
+            yield _question(graph, _sometimes_rotated(group, rng), template)
 
 
 def _reversed(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
@@ -169,6 +172,13 @@ def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Itera
     while pieces:
         for piece in rng.sample(pieces, len(pieces)):
             yield Lesson("document", None, ((piece, True),))
+
+
+def _sometimes_rotated(group: Group, rng: random.Random) -> Group:
+    """Every answer of a list comes first now and then: a list that always begins alike teaches that only its first
+    answer is likely."""
+    start = rng.randrange(len(group.answers)) if rng.random() < ROTATED else 0
+    return replace(group, answers=group.answers[start:] + group.answers[:start])
 
 
 def _question(graph: Graph, group: Group, template: str, kind: Kind = "question") -> Lesson:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from deepseek_fusion.core.errors import FusionError
@@ -118,6 +119,7 @@ def _converted(gguf: Path, name: str, template: str | None, dtype: DType) -> Mod
 
 
 def _dequantise(gguf: Path, target: Path, template: str | None) -> None:
+    transformers.utils.logging.disable_progress_bar()
     folder, file = str(gguf.parent), gguf.name
     model = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=file, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
