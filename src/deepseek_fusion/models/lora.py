@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.core.config import LoraConfig
 from deepseek_fusion.core.errors import FusionError
 
@@ -176,7 +177,8 @@ def save_adapter(model: nn.Module, config: LoraConfig, base: str, folder: Path, 
         for name, layer in lora_layers(model)
         for factor in ("lora_A", "lora_B")
     }
-    save_file(tensors, folder / ADAPTER_FILE, metadata={"format": "pt"})
+    with writing(folder / ADAPTER_FILE) as file:
+        file.write(save(tensors, metadata={"format": "pt"}))
     description = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",

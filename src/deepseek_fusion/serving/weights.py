@@ -47,6 +47,7 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
     merge_lora(language.model)
     merged = _logits(language)
 
+    _check_room(out, language.model)
     nn.Module.to(language.model, DTYPES[section.merged_dtype] if section.merged_dtype else stored)
     language.model.save_pretrained(out / "merged")
     language.tokenizer.save_pretrained(out / "merged")
@@ -70,6 +71,16 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
         raise FusionError(
             f"release stopped: gate `{failed[0]['name']}` measured {failed[0]['value']:.2g} and needs "
             f"{failed[0]['limit']}; the adapter is kept in {adapter.path}."
+        )
+
+
+def _check_room(out: Path, model: nn.Module) -> None:
+    """A disk that fills up inside a foreign writer is hard to report; look first."""
+    needed = sum(p.numel() * p.element_size() for p in model.parameters()) + 2**26
+    if (free := shutil.disk_usage(out).free) < needed:
+        raise FusionError(
+            f"{out}: the merged model needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} are free; free some space "
+            "and run the same command again."
         )
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from deepseek_fusion.core.artifacts import Artifact, write_jsonl
+from deepseek_fusion.core.artifacts import Artifact, write_jsonl, writing
 from deepseek_fusion.core.config import ReplayConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
@@ -54,14 +54,13 @@ def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
     ids_TL = torch.tensor(rows)
     teachers = [_distribution(language, ids_TL[i : i + BATCH]) for i in range(0, len(ids_TL), BATCH)]
     shape = (len(rows), section.max_tokens - 1, KEEP)
-    save_file(
-        {
-            "ids": ids_TL,
-            "tokens": torch.cat([teacher.tokens_NK for teacher in teachers]).view(shape).int(),
-            "probability": torch.cat([teacher.probability_NK for teacher in teachers]).view(shape).half(),
-        },
-        out / "replay.safetensors",
-    )
+    tensors = {
+        "ids": ids_TL,
+        "tokens": torch.cat([teacher.tokens_NK for teacher in teachers]).view(shape).int(),
+        "probability": torch.cat([teacher.probability_NK for teacher in teachers]).view(shape).half(),
+    }
+    with writing(out / "replay.safetensors") as file:
+        file.write(save(tensors))
     write_jsonl(out / "replay.jsonl", [{"text": language.tokenizer.decode(row)} for row in rows])
 
 
