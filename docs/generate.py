@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
-from picture import facts_picture
+from facts_picture import facts_picture
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from tables import benchmark_table, demo_table, fill
+from readme_tables import benchmark_table, demo_table, fill
 
 from deepseek_fusion.cli import app
 from deepseek_fusion.core.config import Config

@@ -65,6 +65,21 @@ WORDS: dict[str, dict[str, str]] = {
         "measured": "`{command}`，{device}，{seeds}个种子，提交`{commit}`，{date}。普通LoRA：{peer}。",
     },
 }
+# Benchmarks write English; what is not in this list stays English in the Chinese table.
+CHINESE = {
+    "mean accuracy over question families": "各题型平均正确率",
+    "accuracy, question": "正确率，直接提问",
+    "accuracy, cloze": "正确率，补全句子",
+    "accuracy, choice": "正确率，四选一",
+    "accuracy, reversed": "正确率，反向提问",
+    "accuracy, refusal": "正确率，应拒答",
+    "rise of general perplexity": "通用困惑度升幅",
+    "general questions answered rightly": "通用问题答对率",
+    "training tokens": "训练词元数",
+    "better, or plain within our 95 % interval": "更好，或对方落在我们的95%区间内",
+    "interval: ratio of the lowest and the highest seed": "区间为各种子比值的最低与最高",
+    "interval: lowest and highest seed": "区间为各种子的最低与最高",
+}
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
@@ -112,19 +127,24 @@ def benchmark_table(result: Json | None, language: str) -> str:
     words = WORDS[language]
     if result is None:
         return words["nothing"]
+    names: dict[str, str] = CHINESE if language == "zh" else {}
     rows = [
         [
-            row["figure"],
+            names.get(row["figure"], row["figure"]),
             _figure(row["ours"]),
             f"{_figure(row['interval'][0])} – {_figure(row['interval'][1])}" if row["interval"] else "",
             "" if row["peer"] is None else _figure(row["peer"]),
             "" if row["ratio"] is None else _figure(row["ratio"]),
-            row["bar"].replace(">=", "≥").replace("<=", "≤"),
+            names.get(row["bar"], row["bar"]).replace(">=", "≥").replace("<=", "≤"),
             "" if row["holds"] is None else words["yes" if row["holds"] else "no"],
         ]
         for row in result["rows"]
     ]
-    notes = [f"- {row['figure']}: {row['note']}" for row in result["rows"] if row["note"]]
+    notes = [
+        f"- {names.get(row['figure'], row['figure'])}: {names.get(row['note'], row['note'])}"
+        for row in result["rows"]
+        if row["note"]
+    ]
     made = words["measured"].format(
         **{key: result[key] for key in ("command", "device", "commit", "date")},
         seeds=len(result["rows"][0]["seeds"]),
