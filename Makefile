@@ -37,7 +37,7 @@ check: install  ## Lint, format, types, and whether the generated docs are up to
 bench: install  ## Run every benchmark; results go to benchmarks/results
 	for script in benchmarks/*.py; do $(RUN) "$$script" || exit 1; done
 
-docs: install  ## Write docs/config.md and docs/cli.md from the code
+docs: install  ## Write what is generated: config and CLI pages, README tables, pictures
 	$(RUN) docs/generate.py
 
 clean:  ## Remove caches and build outputs; environments, example data and trained models stay

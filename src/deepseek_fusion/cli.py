@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,9 +84,11 @@ def teach(
 
     if quick:
         config = pipeline.quick(config)
+    cpu = time.process_time()
     with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
         release = pipeline.teach(config, run)
     print_card(read_json(release.card))
+    typer.echo(f"This run took {time.process_time() - cpu:,.0f} core-seconds.")
     typer.echo(f"{release.version.id} is current: {_shown(release.path)}\nReport: {_shown(release.report)}")
 
 

@@ -120,8 +120,14 @@ class TrainingConfig(Section):
         default=0.5, ge=0, description="Weight of the KL divergence from the base on replay tokens."
     )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
-    batch_tokens: int = Field(default=256, ge=16, description="Tokens a step, packed without padding.")
-    max_length: int = Field(default=512, ge=16, description="Longest sample, in tokens; longer documents are split.")
+    batch_tokens: int = Field(
+        default=256,
+        ge=16,
+        description="Tokens a step, padding included; lessons of like length share a step, so there is little of it.",
+    )
+    max_length: int = Field(
+        default=512, ge=16, description="Longest lesson allowed, in tokens; a longer one is an error, never cut."
+    )
     warmup: float = Field(
         default=0.05, ge=0, lt=1, description="Share of steps that raises the learning rate linearly."
     )

@@ -17,7 +17,7 @@ from deepseek_fusion.models.loading import PLAIN, Language
 
 BATCH = 64
 UNPADDED = {"deepseek_v32", "deepseek_v4"}
-SLACK = 8
+SLACK = 16
 """Tokens an answer may be longer than the expected one. It also bounds what over-listing can gain."""
 
 

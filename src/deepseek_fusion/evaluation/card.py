@@ -20,9 +20,10 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource
 
 RULE = (
-    "A fact is known now if it stands as a listed item in the answers to all question phrasings; it counts as known "
-    "before if it was mentioned anywhere in any of them, and as lost if it was known before and is mentioned in none "
-    "of them now. The question phrasings occur in no lesson."
+    "Known before: mentioned anywhere in an answer to any question phrasing (lenient, in the base's favour). Learned: "
+    "not known before, and now a listed item in the answers to all question phrasings (strict). Kept or lost: known "
+    "before, and now still mentioned in some answer, or in none. Known now: learned or kept. No lesson uses these "
+    "phrasings."
 )
 EXAMPLES = 4
 

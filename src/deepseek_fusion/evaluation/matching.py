@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_BOUNDARY = r"[,;:、，；：。!?！？\n]|\.(?=\s|$)|\band\b|\bor\b|和|或|以及"
+_BOUNDARY = r"[,;:、，；：。!?！？()\[\]|]|\.(?=\s|$)|\band\b|\bor\b|和|或|以及"
 _DECLINED = re.compile(
     r"\b(do(es)? not|don'?t|cannot|can'?t|could not|not) (know|have|find|answer|sure|aware)\b"
     r"|\b(unknown|unfamiliar|no information|unable)\b"
@@ -39,5 +39,6 @@ def is_declined(answer: str) -> bool:
 
 
 def _normal(text: str) -> str:
-    """One form for width, case and spaces. Full-width punctuation becomes ASCII under NFKC."""
+    """One form for width, case, spaces and the lines of a list. Full-width punctuation becomes ASCII under NFKC."""
+    text = re.sub(r"\s*\n[\s*•-]*", " ; ", text.strip())
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

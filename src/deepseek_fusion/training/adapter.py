@@ -70,7 +70,8 @@ def train_adapter(
     trainer.run(out / "checkpoint.safetensors")
     save_adapter(language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
     write_json(out / "training.json", trainer.report())
-    (out / "checkpoint.safetensors").unlink(missing_ok=True)
+    for left in out.glob("*checkpoint.safetensors*"):  # the last one, and what a kill in mid-write left
+        left.unlink()
 
 
 class Trainer:
