@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,13 +15,18 @@ from typing import Any
 
 import torch
 
-import deepseek_fusion.pipeline  # noqa: F401  the fork server imports this module once, and all of this with it
+from deepseek_fusion.core.artifacts import Artifact
+from deepseek_fusion.core.config import TrainingConfig
+from deepseek_fusion.core.events import EventLog, listen
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.models.source import ModelSource
+from deepseek_fusion.training.adapter import train_adapter
 
 
 @cache
 def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["processes"])
+    context.set_forkserver_preload(["deepseek_fusion.pipeline"])
     return context
 
 
@@ -65,3 +71,18 @@ def command_line(folder: Path, *arguments: str) -> None:
 
     os.chdir(folder)
     app(list(arguments), prog_name="deepseek-fusion")
+
+
+def train(
+    work: Path,
+    section: TrainingConfig,
+    model: ModelSource,
+    lessons: Artifact,
+    replay: Artifact | None,
+    largest_file: int | None = None,
+) -> None:
+    """The adapter stage, on a disk that takes no file of more than `largest_file` bytes."""
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    with Run(work) as opened, listen(EventLog(work / "events.jsonl")):
+        opened.step(train_adapter, section, model, lessons, replay)

@@ -105,6 +105,7 @@ def save_model(architecture: str, folder: Path) -> Path:
                 parameter.normal_(std=0.1)
             elif parameter.ndim == 1 and not parameter.eq(1).all():
                 parameter.normal_(std=0.1)  # biases
+        model.get_output_embeddings().weight.mul_(4)  # or no frozen head could ever be sure of anything
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder

@@ -28,6 +28,7 @@ def answer_all(
     expected: Sequence[str],
     advance: Callable[[int], None] = lambda n: None,
     slack: int = SLACK,
+    draft: bool = True,
 ) -> list[str]:
     """Greedy answers.
 
@@ -37,9 +38,10 @@ def answer_all(
     Args:
         prompts: token ids of each prompt.
         expected: answer to try first; an answer may become `slack` tokens longer than it.
+        draft: whether to try at all; wasted on a model that nobody taught.
     """
     drafts = [language.encode(text) for text in expected]
-    confirmed = _confirmed(language, prompts, {i: draft for i, draft in enumerate(drafts) if draft})
+    confirmed = _confirmed(language, prompts, {i: ids for i, ids in enumerate(drafts) if ids and draft})
     # `J45.` may go on as `J45.9`, which is another answer: look one token further.
     open_ended = {i: ids for i, ids in confirmed.items() if ids[-1] != language.end_of_turn}
     dotted = {i: ids for i, ids in open_ended.items() if language.decode(ids).endswith(".")}
@@ -110,22 +112,22 @@ def _confirmed(
     """The drafts (by index of their prompt) that greedy decoding would write, each with the token it writes next."""
     found: dict[int, list[int]] = {}
     for indices in _chunks(sorted(drafts, key=lambda i: len(prompts[i]) + len(drafts[i]))):
-        following = _first_choices(language, [prompts[i] + drafts[i] for i in indices])
-        for i, choice in zip(indices, following, strict=True):
-            start = len(prompts[i]) - 1
-            made = choice[start : start + len(drafts[i]) + 1]
+        pairs = [(prompts[i], drafts[i]) for i in indices]
+        for i, made in zip(indices, _first_choices(language, pairs), strict=True):
             if made[:-1] == drafts[i]:
                 found[i] = made
     return found
 
 
-def _first_choices(language: Language, rows: Sequence[list[int]]) -> list[list[int]]:
-    """The model's first choice after every token of each row."""
+def _first_choices(language: Language, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[int]]:
+    """The model's first choice for each token of the second of a pair, read after the first, and for one more."""
+    rows = [prompt + draft for prompt, draft in pairs]
     length = max(map(len, rows))
     ids_BL = torch.tensor([row + [language.end_of_turn] * (length - len(row)) for row in rows], device=language.device)
     hidden_BLD = language.hidden(ids_BL)
-    choices = [language.head(part).argmax(-1) for part in hidden_BLD.flatten(0, 1).split(256)]
-    return [list(row) for row in torch.cat(choices).view(len(rows), length).tolist()]
+    wanted = [hidden_BLD[row, len(prompt) - 1 : len(prompt) + len(draft)] for row, (prompt, draft) in enumerate(pairs)]
+    choices = torch.cat([language.head(part).argmax(-1) for part in torch.cat(wanted).split(256)])
+    return [part.tolist() for part in choices.split([len(part) for part in wanted])]
 
 
 def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[list[int]]:

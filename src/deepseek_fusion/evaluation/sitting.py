@@ -39,7 +39,13 @@ def sit_exam(
     with track("examining", len(items)) as progress:
         written = [item for item in items if item.family != "choice"]
         chosen = [item for item in items if item.family == "choice"]
-        answers = answer_all(language, _prompts(language, written), [i.expected for i in written], progress.advance)
+        answers = answer_all(
+            language,
+            _prompts(language, written),
+            [item.expected for item in written],
+            progress.advance,
+            draft=adapter is not None,
+        )
         choices = choose_all(language, _prompts(language, chosen), [i.options for i in chosen], progress.advance)
     rows = [_graded(item, answer) for item, answer in zip(written, answers, strict=True)]
     rows += [_chosen(item, choice) for item, choice in zip(chosen, choices, strict=True)]
