@@ -20,7 +20,7 @@ _COMMON_HAN = "东西南北春夏秋冬山川江海金木水火土日月星云�
 
 
 @dataclass(frozen=True)
-class Half(Container[object]):
+class Half(Container[str]):
     """One half (0 or 1) of all names there could be, told by a hash of the folded name.
 
     Lessons leave out half 0 and the exam half 1, so that they never invent the same name and need not meet.

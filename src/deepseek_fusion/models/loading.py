@@ -94,12 +94,13 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
     options: dict[str, Any] = {"local_files_only": local}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise FusionError(f"model: {path} cannot be loaded as a causal language model ({reason}).") from None
+    model, report = loaded
     if random := sorted([*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]):
         raise FusionError(
             f"model: the files of {path} lack {len(random)} tensors that its config.json asks for, or have them in "
@@ -111,7 +112,7 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
         raise FusionError(f"model: the tokenizer of {path} has no end-of-sequence token; set eos_token.")
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.eos_token_id
-    return Language(model.to(_device()).eval(), tokenizer)  # type: ignore[arg-type]
+    return Language(model.to(_device()).eval(), tokenizer)
 
 
 def _device() -> torch.device:
