@@ -1,0 +1,220 @@
+"""Every fact is taught as often as promised, in sentences that no exam uses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepseek_fusion.core.artifacts import Artifact, read_json, write_jsonl
+from deepseek_fusion.core.config import CorpusConfig, CurriculumConfig, EvaluationConfig
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.source import Source
+from deepseek_fusion.corpus.build import build_corpus
+from deepseek_fusion.curriculum.lessons import Lesson, read_lessons, write_lessons
+from deepseek_fusion.curriculum.phrasings import PHRASINGS
+from deepseek_fusion.evaluation.exam import check_leaks, folded, read_exam, write_exam
+from deepseek_fusion.evaluation.phrasings import PHRASINGS as EXAM_PHRASINGS
+from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.language import fold
+from deepseek_fusion.knowledge.phrase import LONGEST_LIST
+from knowledge_samples import GRAPHS
+
+Build = Callable[..., Artifact]
+
+
+@pytest.fixture(params=["en", "zh"])
+def facts(request: pytest.FixtureRequest, graph: Build) -> Artifact:
+    table, section = GRAPHS[request.param]
+    return graph(table, **section)
+
+
+def taught(run: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
+    return read_lessons(run.step(write_lessons, CurriculumConfig(**section), facts, corpus).path)
+
+
+def exposures(lessons: list[Lesson]) -> Counter[str]:
+    return Counter(fact for lesson in lessons for fact in lesson.facts)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 7, 16, 36])
+def test_every_fact_gets_its_exposures(run: Run, facts: Artifact, times: int) -> None:
+    lessons = taught(run, facts, exposures=times)
+    graph = Graph.load(facts.path)
+    assert exposures(lessons) == dict.fromkeys(map(graph.fact_id, graph.triples), times)
+
+
+def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(run: Run, facts: Artifact) -> None:
+    graph = Graph.load(facts.path)
+    triples = {graph.fact_id(triple): triple for triple in graph.triples}
+    for lesson in taught(run, facts, exposures=12):
+        learned = "".join(text for text, flag in lesson.parts if flag)
+        whole = (lesson.prompt or "") + "".join(text for text, _ in lesson.parts)
+        for fact in lesson.facts:
+            answer = triples[fact].subject if lesson.kind == "reversed" else triples[fact].object
+            if lesson.kind != "statement":
+                assert answer in learned
+            assert answer in learned or triples[fact].subject in learned
+            assert triples[fact].subject in whole
+            assert triples[fact].object in whole
+
+
+def test_shares_are_followed_and_a_kind_can_be_switched_off(run: Run, facts: Artifact) -> None:
+    by_kind = {
+        kind: exposures([lesson for lesson in taught(run, facts, exposures=20) if lesson.kind == kind])
+        for kind in ("question", "reversed", "statement", "passage")
+    }
+    assert [set(counts.values()) for counts in by_kind.values()] == [{10}, {5}, {3}, {2}]
+    only = taught(run, facts, exposures=20, reversed=0, statements=0, passages=0, refusals=0)
+    assert {lesson.kind for lesson in only} == {"question"}
+    assert set(exposures(only).values()) == {20}
+
+
+def test_all_shares_zero_is_one_sentence(run: Run, facts: Artifact) -> None:
+    with pytest.raises(FusionError, match="are all 0; raise one of them"):
+        taught(run, facts, questions=0, reversed=0, statements=0, passages=0)
+
+
+def test_facts_with_too_many_subjects_are_not_asked_backward(run: Run, graph: Build) -> None:
+    many = "\n".join(f"Disease {name} | symptom | Fatigue" for name in "ABCDEFGHIJ"[: LONGEST_LIST + 1])
+    lessons = taught(run, graph(f"{many}\nGout | symptom | Swelling"), exposures=8, refusals=0)
+    asked = [lesson for lesson in lessons if lesson.kind == "reversed"]
+    assert asked
+    assert all("Swelling" in str(lesson.prompt) for lesson in asked)
+
+
+def test_lessons_are_the_same_each_time_and_follow_the_seed(run: Run, facts: Artifact, tmp_path: Path) -> None:
+    first = taught(run, facts)
+    with Run(tmp_path / "again") as other:
+        assert taught(other, facts) == first
+    assert taught(run, facts, seed=1) != first
+
+
+def test_one_phrasing_is_one_question_a_fact(run: Run, facts: Artifact) -> None:
+    lessons = taught(run, facts, single_phrasing=True, exposures=5)
+    graph = Graph.load(facts.path)
+    assert len({lesson.prompt for lesson in lessons}) == len(graph.forward())
+    assert {lesson.kind for lesson in lessons} == {"question"}
+    assert set(exposures(lessons).values()) == {5}
+
+
+def test_each_phrasing_comes_equally_often(run: Run, facts: Artifact) -> None:
+    graph = Graph.load(facts.path)
+    templates = len(PHRASINGS[graph.language].questions)
+    lessons = taught(run, facts, exposures=2 * templates, reversed=0, statements=0, passages=0, refusals=0)
+    assert set(Counter(lesson.prompt for lesson in lessons).values()) == {2}
+
+
+def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(run: Run, facts: Artifact) -> None:
+    exam = read_exam(run.step(write_exam, EvaluationConfig(refusals=40), facts, facts).path)
+    lessons = taught(run, facts, refusals=0.5)
+    subjects = [fold(subject) for subject in Graph.load(facts.path).subjects]
+    refused = {fold(str(lesson.prompt)) for lesson in lessons if lesson.kind == "refusal"}
+    asked = {fold(item.prompt) for item in exam if item.family == "refusal"}
+    assert len(asked) == 40
+    assert len(refused) > 20
+    assert not [prompt for prompt in refused | asked for subject in subjects if subject in prompt]
+    names = names_in(refused, lesson_templates(facts)) & names_in(asked, exam_templates(facts))
+    assert not names
+    assert len(names_in(asked, exam_templates(facts))) >= 40
+    assert all(
+        lesson.parts == ((PHRASINGS[Graph.load(facts.path).language].refusal, True),)
+        for lesson in lessons
+        if lesson.kind == "refusal"
+    )
+
+
+def lesson_templates(facts: Artifact) -> tuple[str, ...]:
+    return PHRASINGS[Graph.load(facts.path).language].questions
+
+
+def exam_templates(facts: Artifact) -> tuple[str, ...]:
+    return EXAM_PHRASINGS[Graph.load(facts.path).language].question
+
+
+def names_in(prompts: set[str], templates: tuple[str, ...]) -> set[str]:
+    """Prompts reduced to what stands between the words of their template: the name and the noun."""
+    found = set()
+    for prompt in prompts:
+        for template in templates:
+            before, _, after = fold(template).partition("{anchor}")
+            before, after = before.rpartition("}")[2], after.partition("{")[0]
+            if before in prompt and after in prompt:
+                start = prompt.index(before) + len(before)
+                end = prompt.index(after, start) if after and after in prompt[start:] else len(prompt)
+                found.add(prompt[start:end].strip())
+    return found
+
+
+def test_documents_are_read_in_passages(run: Run, graph: Build, tmp_path: Path) -> None:
+    facts = graph(GRAPHS["en"][0])
+    (tmp_path / "notes").mkdir()
+    for number in range(12):
+        text = " ".join(
+            f"Patient {number} came on day {day} with complaint number {day * number}." for day in range(20)
+        )
+        (tmp_path / "notes" / f"{number}.txt").write_text(text)
+    corpus = run.step(build_corpus, CorpusConfig(), Source(("notes",), tmp_path))
+    lessons = taught(run, facts, corpus, documents=0.1)
+    read = [lesson for lesson in lessons if lesson.kind == "document"]
+    taught_facts = sum(lesson.kind not in ("document", "refusal") for lesson in lessons)
+    assert len(read) == round(taught_facts * 0.1)
+    assert all(0 < len(lesson.parts[0][0]) <= 400 and lesson.parts[0][1] for lesson in read)
+    assert not [lesson for lesson in taught(run, facts, corpus, documents=0) if lesson.kind == "document"]
+
+
+def test_the_summary_counts(run: Run, facts: Artifact) -> None:
+    made = run.step(write_lessons, CurriculumConfig(exposures=9), facts, None)
+    summary = read_json(made.path / "summary.json")
+    assert summary["by_kind"] == Counter(lesson.kind for lesson in read_lessons(made.path))
+    assert summary["samples"] == sum(summary["by_kind"].values())
+    assert summary["exposures"] == 9
+
+
+# --- what the exam asks, no lesson says ----------------------------------------------------------------------------
+
+
+def test_no_exam_prompt_occurs_in_any_lesson(run: Run, facts: Artifact) -> None:
+    exam = run.step(write_exam, EvaluationConfig(), facts, facts)
+    for seed in range(3):
+        lessons = run.step(write_lessons, CurriculumConfig(seed=seed, exposures=60), facts, None)
+        run.step(check_leaks, None, exam, lessons)
+        text = [
+            folded((lesson.prompt or "") + "".join(part for part, _ in lesson.parts))
+            for lesson in read_lessons(lessons.path)
+        ]
+        assert not [item for item in read_exam(exam.path) for lesson in text if folded(item.prompt) in lesson]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_sentence_of_the_exam_is_a_sentence_of_the_lessons(language: str) -> None:
+    """Whatever the names: with every field filled in alike, no exam sentence is part of a lesson sentence."""
+    ours, theirs = PHRASINGS[language], EXAM_PHRASINGS[language]
+    fields = {"anchor": "x", "noun": "y", "relation": "y", "is": "is", "type": "t", "answer": "z"}
+    lessons = [*ours.questions, *ours.reversed, *ours.statements, *ours.reversed_statements]
+    exam = [*theirs.question, theirs.cloze, theirs.choice, theirs.reversed]
+    assert len({folded(text.format_map(fields)) for text in lessons + exam}) == len(lessons + exam)
+    for asked in exam:
+        for said in lessons:
+            assert folded(asked.format_map(fields)) not in folded(said.format_map(fields))
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        str.upper,
+        lambda text: text.replace(" ", "  ").replace("?", " !"),
+        lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    ],
+)
+def test_a_planted_leak_is_found(run: Run, facts: Artifact, tmp_path: Path, disguise: Callable[[str], str]) -> None:
+    exam = run.step(write_exam, EvaluationConfig(), facts, facts)
+    lessons = run.step(write_lessons, CurriculumConfig(), facts, None)
+    stolen = disguise(read_exam(exam.path)[3].prompt)
+    planted = [*read_lessons(lessons.path), Lesson("document", None, (("… " + stolen + " …", True),))]
+    write_jsonl(tmp_path / "lessons.jsonl", [vars(lesson) for lesson in planted])
+    with pytest.raises(FusionError, match=r"exam: \d+ of \d+ prompts occur in the lessons, such as"):
+        run.step(check_leaks, None, exam, Artifact(tmp_path, "planted", "lessons"))
