@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from deepseek_fusion.models.loading import PLAIN, Language
+
+T = TypeVar("T")
 
 BATCH = 64
 UNPADDED = {"deepseek_v32", "deepseek_v4"}
@@ -141,6 +144,8 @@ def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[l
 
 
 def _option_scores(language: Language, prompt: list[int], candidates: Sequence[list[int]]) -> list[float]:
+    if language.model.config.model_type in UNPADDED:
+        return [score for part in _chunks(candidates) for score in _whole_scores(language, prompt, part)]
     first = language.model(torch.tensor([prompt], device=language.device), use_cache=True, logits_to_keep=1)
     first_V = first.logits[0, -1].float().log_softmax(-1)
     scores: list[float] = []
@@ -159,6 +164,18 @@ def _option_scores(language: Language, prompt: list[int], candidates: Sequence[l
     return scores
 
 
+def _whole_scores(language: Language, prompt: list[int], candidates: Sequence[list[int]]) -> list[float]:
+    """The same without a shared prefix, for models whose cache cannot be repeated (DeepSeek V4)."""
+    length = max(map(len, candidates))
+    rows = [prompt + ids + [language.end_of_turn] * (length - len(ids)) for ids in candidates]
+    hidden_BLD = language.hidden(torch.tensor(rows, device=language.device))[:, len(prompt) - 1 : -1]
+    scores = language.head(hidden_BLD).float().log_softmax(-1)
+    return [
+        sum(scores[row, j, token].item() for j, token in enumerate(ids)) / len(ids)
+        for row, ids in enumerate(candidates)
+    ]
+
+
 def _repeated(language: Language, prompt: list[int], times: int) -> object:
     cache = language.model(torch.tensor([prompt], device=language.device), use_cache=True).past_key_values
     cache.batch_repeat_interleave(times)
@@ -167,18 +184,18 @@ def _repeated(language: Language, prompt: list[int], times: int) -> object:
 
 def _decodable(
     language: Language, indices: Sequence[int], lengths: Sequence[int], limits: Sequence[int]
-) -> list[list[int]]:
+) -> list[Sequence[int]]:
     """Batches to decode together: answers of about one length, so that few rows wait for the others."""
     if language.model.config.model_type in UNPADDED:
         return _equal_lengths(indices, lengths)
     return _chunks(sorted(indices, key=lambda i: (limits[i], lengths[i])))
 
 
-def _chunks(indices: list[int]) -> list[list[int]]:
+def _chunks(indices: Sequence[T]) -> list[Sequence[T]]:
     return [indices[i : i + BATCH] for i in range(0, len(indices), BATCH)]
 
 
-def _equal_lengths(indices: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+def _equal_lengths(indices: Sequence[int], lengths: Sequence[int]) -> list[Sequence[int]]:
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for index in indices:
         groups[lengths[index]].append(index)
