@@ -73,7 +73,7 @@ class CurriculumConfig(Section):
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
     refusals: float = Field(
-        default=0.04, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+        default=0.05, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )
     documents: float = Field(
         default=0.02,
@@ -120,10 +120,10 @@ class TrainingConfig(Section):
         default=0.5, ge=0, description="Weight of the KL divergence from the base on replay tokens."
     )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
-    batch_tokens: int = Field(
-        default=256,
+    batch_tokens: int | None = Field(
+        default=None,
         ge=16,
-        description="Tokens a step, padding included; lessons of like length share a step, so there is little of it.",
+        description="Tokens a step, padding included; if absent, 128 to 512, such that there are about 200 steps.",
     )
     max_length: int = Field(
         default=512, ge=16, description="Longest lesson allowed, in tokens; a longer one is an error, never cut."

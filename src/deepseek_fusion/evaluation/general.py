@@ -83,6 +83,15 @@ def packaged_text() -> Path:
     )
 
 
+def text_name(path: Path) -> str:
+    """What to call the text on a card."""
+    return (
+        f"{', '.join(NATURAL)} samples in the {CARRIER} package"
+        if path == carried_file(CARRIER, CARRIED)
+        else path.name
+    )
+
+
 def read_general_text(path: Path) -> list[str]:
     """Documents of a text file (blank lines between them) or of the packaged collection, in a fixed mixed order.
 

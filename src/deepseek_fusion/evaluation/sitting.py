@@ -13,7 +13,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.answering import answer_all, choose_all, perplexity
 from deepseek_fusion.evaluation.exam import Item, read_exam
-from deepseek_fusion.evaluation.general import QUESTIONS, read_general_text
+from deepseek_fusion.evaluation.general import QUESTIONS, read_general_text, text_name
 from deepseek_fusion.evaluation.matching import is_declined, is_listed, is_mentioned
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter, merge_lora
@@ -93,7 +93,7 @@ def _general(
     prompts = [language.encode_question(question) for question, _ in QUESTIONS]
     answers = answer_all(language, prompts, ["" for _ in QUESTIONS], slack=16)
     result: dict[str, Any] = {
-        "perplexity": {"value": value, "tokens": tokens, "source": general.files[0].name},
+        "perplexity": {"value": value, "tokens": tokens, "source": text_name(general.files[0])},
         "questions": [
             {"question": question, "answer": answer, "right": is_mentioned(answer, names)}
             for (question, names), answer in zip(QUESTIONS, answers, strict=True)

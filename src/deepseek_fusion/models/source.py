@@ -20,6 +20,7 @@ from deepseek_fusion.core.source import carried_file
 
 DType = Literal["float32", "bfloat16"]
 PACKAGED = "smollm2"
+PACKAGED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The template that ships inside the GGUF file inserts a default system prompt of 25 tokens into every question.
 PACKAGED_TEMPLATE = (
@@ -68,7 +69,7 @@ def find_model(spec: str, folder: Path, precision: Literal["auto", "float32", "b
     """
     dtype: DType = ("bfloat16" if _multiplies_bfloat16() else "float32") if precision == "auto" else precision
     if spec == PACKAGED:
-        return _converted(_packaged_file(), PACKAGED, PACKAGED_TEMPLATE, dtype)
+        return _converted(_packaged_file(), PACKAGED_NAME, PACKAGED_TEMPLATE, dtype)
     path = (folder / spec).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -101,10 +102,10 @@ def _converted(gguf: Path, name: str, template: str | None, dtype: DType) -> Mod
             digest.update(block)
     key = digest.hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deepseek-fusion" / "models"
-    target = cache / f"{name}-{key}"
+    target = cache / f"{gguf.stem}-{key}"
     if not target.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f"{name}-", suffix=".partial", dir=cache))
+        partial = Path(tempfile.mkdtemp(prefix=f"{gguf.stem}-", suffix=".partial", dir=cache))
         try:
             _dequantise(gguf, partial, template)
             partial.rename(target)

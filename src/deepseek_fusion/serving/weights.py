@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
     base = _logits(language)
     spread = base.std().item()
 
-    through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(out / "adapter")))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # PEFT's own use of an old name
+        through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(out / "adapter")))
     language = load_language(model, torch.float32)
     load_adapter(language.model, out / "adapter")
     adapted = _logits(language)

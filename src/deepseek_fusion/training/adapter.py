@@ -31,7 +31,7 @@ from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.objective import Teacher, divergence
 from deepseek_fusion.training.replay import Replay, read_replay
-from deepseek_fusion.training.samples import Sample, check_lengths, pad, plan_batches
+from deepseek_fusion.training.samples import Sample, batch_tokens_for, check_lengths, pad, plan_batches
 
 BETAS = (0.9, 0.99)
 CLIP = 1.0
@@ -84,7 +84,9 @@ class Trainer:
         self.parameters_total = sum(p.numel() for p in language.model.parameters())
         tables = {id(module.weight) for module in (language.head, language.model.get_input_embeddings())}
         self.parameters_body = sum(p.numel() for p in language.model.parameters() if id(p) not in tables)
-        self.batches = plan_batches([len(sample) for sample in samples], config.batch_tokens, config.seed)
+        lengths = [len(sample) for sample in samples]
+        self.batch_tokens = config.batch_tokens or batch_tokens_for(sum(lengths))
+        self.batches = plan_batches(lengths, self.batch_tokens, config.seed)
         attach_lora(language.model, config.lora, config.seed)
         self.parameters = lora_parameters(language.model)
         self.optimizer = torch.optim.AdamW(
@@ -164,7 +166,7 @@ class Trainer:
         if self.replay is None or not config.replay_weight:
             return 0.0, 0
         length = self.replay.ids_TL.shape[1]
-        due = config.replay_share / (1 - config.replay_share) * (state.lesson_tokens + self.config.batch_tokens)
+        due = config.replay_share / (1 - config.replay_share) * (state.lesson_tokens + self.batch_tokens)
         count = int((due - state.replay_tokens) // length)
         if count < 1:
             return 0.0, 0
@@ -233,6 +235,7 @@ class Trainer:
             "peak_memory_mb": _peak_memory_mb(),
             "parameters": self.parameters_total,
             "trainable": sum(p.numel() for p in self.parameters.values()),
+            "batch_tokens": self.batch_tokens,
             "threads": torch.get_num_threads(),
             "curve": state.curve,
         }

@@ -73,6 +73,12 @@ def check_lengths(samples: Sequence[Sample], limit: int) -> None:
         raise FusionError("lessons: nothing in them is to be learned; check the knowledge files.")
 
 
+def batch_tokens_for(tokens: int) -> int:
+    """Tokens a step when nothing is configured: about 200 steps, for facts stick by the number of updates (halving
+    512 took questions from 75 to 93 % at fewer tokens), but not so few tokens that the processor idles."""
+    return min(512, max(128, tokens // 200))
+
+
 def plan_batches(lengths: Sequence[int], batch_tokens: int, seed: int) -> list[list[int]]:
     """Indices of the samples of each batch, in training order.
 
