@@ -74,8 +74,8 @@ before, learned {summary["learned"]}, lost {summary["lost"]}, and still does not
 {families}
 
 Intervals are 95 %: a bootstrap over subjects, or Wilson's over answers where it is wider. Perplexity on general text
-went from {perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["change"]:+.1%}; {perplexity["tokens"]} tokens
-of {perplexity["source"]}). {_lost(card)}
+went from {perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["change"]:+.1%}),
+measured on {perplexity["tokens"]} tokens of {perplexity["source"]}. {_lost(card)}
 
 ## Use
 

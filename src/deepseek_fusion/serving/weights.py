@@ -69,12 +69,12 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
         gate("reloaded = adapter", reloaded, max(section.tolerance, _rounding(section, stored))),
         gate("merged is not the base", merged - base, 10 * section.tolerance, above=True),
     ]
-    write_json(out / "gates.json", {"gates": gates})
     if failed := [gate for gate in gates if not gate["passed"]]:
         raise FusionError(
             f"release stopped: gate `{failed[0]['name']}` measured {failed[0]['value']:.2g} and needs "
             f"{failed[0]['limit']}; the adapter is kept in {adapter.path}."
         )
+    write_json(out / "gates.json", {"gates": gates})
 
 
 def _check_room(out: Path, model: nn.Module) -> None:
