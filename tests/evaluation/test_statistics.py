@@ -35,12 +35,16 @@ def test_about_95_of_100_intervals_hold_the_truth() -> None:
     for seed in range(200):
         result = rate([rng.random() < 0.4 for _ in names], names, 500, seed)
         held += result["low"] <= 0.4 <= result["high"]
-    assert 180 <= held <= 199
+    assert 180 <= held <= 200
 
 
 def test_edges() -> None:
     assert rate([], [], 100, 0) == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 0}
-    assert rate([True], ["a"], 100, 0) == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 1}
-    assert rate([False] * 5, list("aabbc"), 100, 0) == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 5}
+    one = rate([True], ["a"], 100, 0)  # Wilson's interval: one answer proves little
+    assert (one["value"], one["high"], one["n"]) == (1.0, 1.0, 1)
+    assert one["low"] == pytest.approx(0.2065, abs=1e-3)
+    none = rate([False] * 5, list("abcde"), 100, 0)
+    assert (none["value"], none["low"], none["n"]) == (0.0, 0.0, 5)
+    assert none["high"] == pytest.approx(0.4345, abs=1e-3)
     with pytest.raises(ValueError, match="zip"):
         rate([True, False], ["a"], 100, 0)
