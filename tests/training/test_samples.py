@@ -49,6 +49,8 @@ def test_of_a_chat_all_of_the_answer_and_its_end_is_learned(language: Load, ques
         [("痛风的症状是", False), ("关节痛、发烧", True), ("。", False)],
         [("Gout", False), ("痛风", True), (" is 痛", False), ("风", True), ("!", False)],
         [("all of it", True)],
+        [("The capi", False), ("tal of Fran", True), ("ce", False)],  # in the middle of tokens
+        [("症", False), ("状是", True)],
     ],
 )
 def test_of_a_text_the_tokens_that_touch_learned_characters_are_learned(
