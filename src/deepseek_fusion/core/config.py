@@ -117,7 +117,7 @@ class TrainingConfig(Section):
         default=0.08, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
     )
     replay_weight: float = Field(
-        default=0.5, ge=0, description="Weight of the KL divergence from the base on replay tokens."
+        default=1.0, ge=0, description="Weight of the KL divergence from the base on replay tokens."
     )
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
     batch_tokens: int | None = Field(
