@@ -28,6 +28,7 @@ from deepseek_fusion.evaluation.sitting import sit_exam
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import ModelSource, find_model
+from deepseek_fusion.pipeline import EXAM, SITTING
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.replay import write_replay
@@ -95,7 +96,7 @@ class _Sides:
         """Perplexity of the model that nobody taught."""
         config = self._config(SEEDS[0])
         _, exam = self._facts(config)
-        sitting = self.run.step(sit_exam, config.evaluation, self.model, None, exam, self.general, None)
+        sitting = self.run.step(sit_exam, config.evaluation.only(*SITTING), self.model, None, exam, self.general, None)
         return float(read_json(sitting.path / "general.json")["perplexity"]["value"])
 
     def _config(self, seed: int) -> Config:
@@ -111,14 +112,16 @@ class _Sides:
     def _facts(self, config: Config) -> tuple[Artifact, Artifact]:
         corpus = self.run.step(build_corpus, config.corpus, Source((), config.folder))
         graph = self.run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
-        return graph, self.run.step(write_exam, config.evaluation, graph, graph)
+        return graph, self.run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
 
     def _plain_lessons(self, config: Config, graph: Artifact, epochs: int) -> Artifact:
         section = config.curriculum.model_copy(update={"single_phrasing": True, "exposures": epochs})
         return self.run.step(write_lessons, section, graph, None)
 
     def _examined(self, config: Config, exam: Artifact, adapter: Artifact) -> tuple[Scores, dict[str, Any]]:
-        sitting = self.run.step(sit_exam, config.evaluation, self.model, adapter, exam, self.general, None)
+        sitting = self.run.step(
+            sit_exam, config.evaluation.only(*SITTING), self.model, adapter, exam, self.general, None
+        )
         scores: Scores = defaultdict(list)
         for row in read_jsonl(sitting.path / "answers.jsonl"):
             scores[row["family"]] += [row["declined"]] if row["family"] == "refusal" else row["right"]

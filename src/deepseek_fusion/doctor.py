@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+import torch
+
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.run import Run
@@ -19,6 +21,7 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
 from deepseek_fusion.models.source import find_model
+from deepseek_fusion.pipeline import EXAM
 from deepseek_fusion.training.adapter import Trainer
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.samples import Sample, check_lengths
@@ -33,12 +36,14 @@ def examine(config: Config) -> Iterator[tuple[str, Rows]]:
     Raises:
         FusionError: the first thing that would stop `teach`.
     """
+    if config.threads:
+        torch.set_num_threads(config.threads)
     model = find_model(config.model, config.folder, config.precision)
     with Run(config.work_folder) as run:
         corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
         graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         yield "Data", _data(corpus, Graph.load(graph.path))
-        exam = run.step(write_exam, config.evaluation, graph, graph)
+        exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
         lessons = run.step(write_lessons, config.curriculum, graph, corpus)
         run.step(check_leaks, None, exam, lessons)
     language = load_language(model, model.torch_dtype)

@@ -30,6 +30,9 @@ from deepseek_fusion.serving.weights import export_weights
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 
+EXAM, SITTING, CONTROL = ("refusals", "seed"), ("general_tokens",), ("control", "seed")
+"""The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
+
 
 @dataclass(frozen=True)
 class Release:
@@ -54,12 +57,14 @@ def teach(config: Config, run: Run) -> Release:
 
     corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
     graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
-    exam = run.step(write_exam, config.evaluation, graph, graph)  # before lessons exist: held out by construction
-    before = run.step(sit_exam, config.evaluation, model, None, exam, general, corpus)
+    exam = run.step(
+        write_exam, config.evaluation.only(*EXAM), graph, graph
+    )  # before lessons exist: held out by construction
+    before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
 
     lessons, adapter = _taught(config, run, model, graph, corpus)
     run.step(check_leaks, None, exam, lessons)
-    after = run.step(sit_exam, config.evaluation, model, adapter, exam, general, corpus)
+    after = run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, general, corpus)
     control_exam, control = _format_control(config, run, model, graph)
 
     weights = run.step(export_weights, config.serving, model, adapter)
@@ -110,10 +115,10 @@ def _format_control(
     """Teach shuffled answers in the same way and examine the truth: what form alone is worth."""
     if not config.evaluation.control:
         return None, None
-    shuffled = run.step(shuffle_answers, config.evaluation, graph)
-    exam = run.step(write_exam, config.evaluation, shuffled, graph)
+    shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), graph)
+    exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, graph)
     _, adapter = _taught(config, run, model, shuffled, None)
-    return exam, run.step(sit_exam, config.evaluation, model, adapter, exam, None, None)
+    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, None, None)
 
 
 def _published(run: Run, release: Artifact) -> Release:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +20,10 @@ class Section(BaseModel):
     """Base of every section: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def only(self, *fields: str) -> Self:
+        """The same section with every other field at its default: what a stage must not depend on."""
+        return type(self)(**{field: getattr(self, field) for field in fields})
 
 
 class CorpusConfig(Section):

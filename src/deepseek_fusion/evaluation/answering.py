@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import PLAIN, Language
 
 T = TypeVar("T")
@@ -79,6 +80,8 @@ def choose_all(
         scores = _option_scores(language, list(shared), candidates)
         for i in indices:
             own, scores = scores[: len(options[i])], scores[len(options[i]) :]
+            if not all(map(math.isfinite, own)):
+                raise FusionError("exam: the model's likelihoods are not numbers; teach with a lower learning rate.")
             chosen[i] = max(range(len(own)), key=own.__getitem__)
         advance(len(indices))
     return chosen

@@ -59,7 +59,7 @@ QUESTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What do bees make?", ("honey",)),
     ("What is the young of a cat called?", ("kitten",)),
     ("What is frozen water called?", ("ice",)),
-    ("What is the first letter of the English alphabet?", ("A",)),
+    ("What do cows produce that people drink?", ("milk",)),
     ("What is the square root of 16?", ("4", "four")),
     ("Which animal is the largest on Earth?", ("blue whale", "whale")),
     ("What is the fastest land animal?", ("cheetah",)),

@@ -27,7 +27,7 @@ def is_mentioned(answer: str, names: Sequence[str]) -> bool:
     """Lenient: one of the names occurs anywhere in the answer, as whole words (for Chinese: as it stands)."""
     text = _normal(answer)
     for name in map(_normal, names):
-        pattern = re.escape(name) if _HAN.search(name) else rf"(?<!\w){re.escape(name)}(?!\w)"
+        pattern = re.escape(name) if _HAN.search(name) else rf"(?<!\w){re.escape(name)}(?!\w|\.\w)"
         if re.search(pattern, text):
             return True
     return False

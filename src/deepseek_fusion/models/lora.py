@@ -25,6 +25,8 @@ from deepseek_fusion.core.errors import FusionError
 
 ADAPTER_FILE = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
+PEFT_MOVES = {"deepseek_v2", "deepseek_v3", "deepseek_v32"}
+EXPERT_NAMES = ("gate_proj", "up_proj", "down_proj")
 
 
 class _LowRank(torch.autograd.Function):
@@ -99,7 +101,8 @@ def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
     """Freeze `model` and put adapters on its target layers, in place.
 
     `all-linear` means every plain linear layer but the output embedding; layers that subclass it with a forward of
-    their own (the grouped projection of DeepSeek V4) stay frozen.
+    their own (the grouped projection of DeepSeek V4) stay frozen. In DeepSeek V2, V3 and V3.2 it means the attention
+    only: PEFT reads any adapter on gate, up or down projections as one for the routed experts.
 
     Raises:
         FusionError: a target names no linear layer of this model.
@@ -116,7 +119,8 @@ def target_layers(model: nn.Module, targets: tuple[str, ...]) -> list[str]:
     head = model.get_output_embeddings() if isinstance(model, PreTrainedModel) else None
     linear = [name for name, module in model.named_modules() if type(module) is nn.Linear and module is not head]
     if targets == ("all-linear",):
-        return linear
+        moved = getattr(getattr(model, "config", None), "model_type", "") in PEFT_MOVES
+        return [name for name in linear if not (moved and name.endswith(EXPERT_NAMES))]
     names = {name.rpartition(".")[2] for name in linear}
     if missing := [target for target in targets if target not in names]:
         raise FusionError(

@@ -79,7 +79,7 @@ def find_model(spec: str, folder: Path, precision: Literal["auto", "float32", "b
         if not (path / "config.json").is_file():
             raise FusionError(f"model: {path} has no config.json; give a folder written by save_pretrained.")
         return ModelSource(path.name, str(path.resolve()), _folder_key(path), True, dtype)
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) and not spec.startswith("."):
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) and not path.parent.is_dir():
         return ModelSource(spec, spec, hashlib.sha256(spec.encode()).hexdigest()[:16], False, dtype)
     raise FusionError(
         f"model: `{spec}` is not `{PACKAGED}`, a folder, a GGUF file or a hub id `owner/name`; correct the path."
