@@ -48,7 +48,9 @@ def gates(weights: Path) -> dict[str, bool]:
     return {gate["name"]: gate["passed"] for gate in read_json(weights / "gates.json")["gates"]}
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "deepseek_v4"])
+@pytest.mark.parametrize(
+    "architecture", ["llama", "qwen2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4"]
+)
 def test_a_good_adapter_passes_every_gate(
     run: Run, source: Find, adapter: Callable[..., Artifact], architecture: str
 ) -> None:
@@ -58,22 +60,13 @@ def test_a_good_adapter_passes_every_gate(
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:Found missing adapter keys")
-@pytest.mark.xfail(
-    strict=True, reason="PEFT 0.21 puts gate, up and down projections on routed experts, so the gate stops"
-)
 @pytest.mark.parametrize("architecture", ["deepseek_v2", "deepseek_v3", "deepseek_v32"])
-def test_a_mixture_of_experts_taught_in_all_linear_layers_can_be_released(
+def test_an_adapter_that_peft_would_put_on_other_layers_is_stopped(
     run: Run, source: Find, adapter: Callable[..., Artifact], architecture: str
 ) -> None:
-    run.step(export_weights, ServingConfig(), source(architecture), adapter(architecture))
-
-
-def test_a_mixture_of_experts_taught_in_its_attention_can_be_released(
-    run: Run, source: Find, adapter: Callable[..., Artifact]
-) -> None:
-    attention = adapter("deepseek_v3", targets=("q_a_proj", "q_b_proj", "kv_b_proj", "o_proj"))
-    made = run.step(export_weights, ServingConfig(), source("deepseek_v3"), attention)
-    assert all(gates(made.path).values())
+    misread = adapter(architecture, targets=("gate_proj", "up_proj", "down_proj"))
+    with pytest.raises(FusionError, match="through PEFT"):
+        run.step(export_weights, ServingConfig(), source(architecture), misread)
 
 
 def test_the_merged_folder_is_any_model_to_transformers(
