@@ -10,6 +10,7 @@ Run: python benchmarks/teach_vs_plain.py [--facts 60] [--work FOLDER]   (about 5
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -81,14 +82,14 @@ class _Sides:
         return self._examined(config, exam, adapter)
 
     def plain(self, seed: int, rate: float) -> tuple[Scores, dict[str, Any]]:
-        """One phrasing a fact, for as many epochs as use up the tokens that ours used."""
+        """One phrasing a fact, for as many whole epochs as use up at least the tokens that ours used."""
         config = self._config(seed)
         graph, exam = self._facts(config)
         budget = self.ours(seed)[1]["tokens"]
         one_epoch = self._plain_lessons(config, graph, 1)
         training = config.training.model_copy(update={"learning_rate": rate, "replay_share": 0.0})
         tokens = sum(map(len, read_samples(one_epoch, self.language)))
-        lessons = self._plain_lessons(config, graph, max(1, round(budget / tokens)))
+        lessons = self._plain_lessons(config, graph, math.ceil(budget / tokens))
         adapter = self.run.step(train_adapter, training, self.model, lessons, None)
         return self._examined(config, exam, adapter)
 
