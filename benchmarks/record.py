@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -59,13 +58,6 @@ class Row:
             interval=(min(single), max(single)),
             note="interval: ratio of the lowest and the highest seed",
         )
-
-
-def interval(values: Sequence[bool], resamples: int = 2000) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a share."""
-    rng = random.Random(0)
-    shares = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(resamples))
-    return shares[round(0.025 * resamples)], shares[round(0.975 * resamples) - 1]
 
 
 def write_results(benchmark: str, command: Sequence[str], rows: Sequence[Row]) -> None:

@@ -23,17 +23,19 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.exam import FAMILIES, check_leaks, write_exam
+from deepseek_fusion.evaluation.exam import FAMILIES, check_leaks, read_exam, write_exam
 from deepseek_fusion.evaluation.general import packaged_text
 from deepseek_fusion.evaluation.sitting import sit_exam
+from deepseek_fusion.evaluation.statistics import rate as rate_of
 from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.pipeline import EXAM, SITTING
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.replay import write_replay
-from record import Row, interval, write_results
+from record import Row, write_results
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
@@ -41,7 +43,8 @@ SEEDS = (0, 1, 2)
 PLAIN_RATES = (3e-4, 1e-3, 2e-3)
 BAR = 1.5
 PERPLEXITY_BAR = 0.15
-Scores = dict[str, list[bool]]
+Scores = dict[str, list[tuple[bool, str]]]
+"""For each family, whether each answer is right, and the subject that it is about."""
 
 
 def main() -> None:
@@ -52,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     with listen(Console()), Run(options.work) as run:
         side = _Sides(run, options.facts)
-        best = max(PLAIN_RATES, key=lambda rate: _mean(side.plain(SEEDS[0], rate)[0]["question"]))
+        best = max(PLAIN_RATES, key=lambda rate: _share(side.plain(SEEDS[0], rate)[0]["question"]))
         say(f"plain is best at learning rate {best:g}")
         ours = [side.ours(seed) for seed in SEEDS]
         plain = [side.plain(seed, best) for seed in SEEDS]
@@ -79,7 +82,7 @@ class _Sides:
         self.run.step(check_leaks, None, exam, lessons)
         replay = self.run.step(write_replay, config.training.replay, self.model)
         adapter = self.run.step(train_adapter, config.training, self.model, lessons, replay)
-        return self._examined(config, exam, adapter)
+        return self._examined(config, graph, exam, adapter)
 
     def plain(self, seed: int, rate: float) -> tuple[Scores, dict[str, Any]]:
         """One phrasing a fact, for as many whole epochs as use up at least the tokens that ours used."""
@@ -91,7 +94,7 @@ class _Sides:
         tokens = sum(map(len, read_samples(one_epoch, self.language)))
         lessons = self._plain_lessons(config, graph, math.ceil(budget / tokens))
         adapter = self.run.step(train_adapter, training, self.model, lessons, None)
-        return self._examined(config, exam, adapter)
+        return self._examined(config, graph, exam, adapter)
 
     def base_perplexity(self) -> float:
         """Perplexity of the model that nobody taught."""
@@ -119,13 +122,21 @@ class _Sides:
         section = config.curriculum.model_copy(update={"single_phrasing": True, "exposures": epochs})
         return self.run.step(write_lessons, section, graph, None)
 
-    def _examined(self, config: Config, exam: Artifact, adapter: Artifact) -> tuple[Scores, dict[str, Any]]:
+    def _examined(
+        self, config: Config, graph: Artifact, exam: Artifact, adapter: Artifact
+    ) -> tuple[Scores, dict[str, Any]]:
         sitting = self.run.step(
             sit_exam, config.evaluation.only(*SITTING), self.model, adapter, exam, self.general, None
         )
+        facts = Graph.load(graph.path)
+        subjects = {facts.fact_id(triple): triple.subject for triple in facts.triples}
+        items = {item.id: item for item in read_exam(exam.path)}
         scores: Scores = defaultdict(list)
         for row in read_jsonl(sitting.path / "answers.jsonl"):
-            scores[row["family"]] += [row["declined"]] if row["family"] == "refusal" else row["right"]
+            if row["family"] == "refusal":
+                scores["refusal"].append((row["declined"], row["id"]))
+            asked = items[row["id"]].facts
+            scores[row["family"]] += [(right, subjects[fact]) for right, fact in zip(row["right"], asked, strict=True)]
         general = read_json(sitting.path / "general.json")
         training = read_json(adapter.path / "training.json")
         return scores, {
@@ -143,24 +154,27 @@ def _rows(
     facts: int,
 ) -> list[Row]:
     name = f"plain LoRA, rank 16, all linear, learning rate {rate:g}"
-    average = [[_mean([_mean(scores[family]) for family in FAMILIES]) for scores, _ in side] for side in (ours, plain)]
+    average = [[_mean([_share(scores[family]) for family in FAMILIES]) for scores, _ in side] for side in (ours, plain)]
     rows = [Row.ratio_of("mean accuracy over question families", average[0], average[1], name, BAR, SEEDS, n=facts)]
     for family in FAMILIES:
-        pair = [[_mean(scores[family]) for scores, _ in side] for side in (ours, plain)]
-        items = [value for scores, _ in ours for value in scores[family]]
-        low, high = interval(items)
-        within = _mean(pair[1]) <= high
+        pair = [_mean([_share(scores[family]) for scores, _ in side]) for side in (ours, plain)]
+        answers = [
+            (right, f"{seed} {subject}")
+            for seed, (scores, _) in zip(SEEDS, ours, strict=True)
+            for right, subject in scores[family]
+        ]
+        own = rate_of([right for right, _ in answers], [subject for _, subject in answers], 2000, 0)
         rows.append(
             Row(
                 figure=f"accuracy, {family}",
-                ours=_mean(pair[0]),
-                peer=_mean(pair[1]),
+                ours=pair[0],
+                peer=pair[1],
                 peer_name=name,
-                bar="better, or plain within our 95 % interval",
-                holds=_mean(pair[0]) >= _mean(pair[1]) or within,
-                n=len(items),
+                bar="better, or plain within our 95 % interval over subjects",
+                holds=pair[0] >= pair[1] or pair[1] <= own["high"],
+                n=len(answers),
                 seeds=SEEDS,
-                interval=(low, high),
+                interval=(own["low"], own["high"]),
             )
         )
     rise = [[info["perplexity"] / base - 1 for _, info in side] for side in (ours, plain)]
@@ -194,6 +208,10 @@ def _rows(
         Row(figure="training tokens", ours=tokens[0], peer=tokens[1], peer_name=name, n=len(SEEDS), seeds=SEEDS)
     )
     return rows
+
+
+def _share(scores: list[tuple[bool, str]]) -> float:
+    return _mean([right for right, _ in scores])
 
 
 def _mean(values: list[Any]) -> float:
