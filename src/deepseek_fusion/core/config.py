@@ -77,7 +77,7 @@ class CurriculumConfig(Section):
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
     refusals: float = Field(
-        default=0.03, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+        default=0.05, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )
     documents: float = Field(
         default=0.02,
