@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036  this runs before anything has checked it
-    sys.exit(f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}; pass make PYTHON=python3.11.")
+    found = sys.version.split()[0]
+    sys.exit(f"Python 3.11 or newer is needed, {sys.executable} is {found}; pass make PYTHON=python3.11.")
 
 import tomllib
 
