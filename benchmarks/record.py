@@ -67,7 +67,7 @@ def write_results(benchmark: str, command: Sequence[str], rows: Sequence[Row]) -
         RESULTS / f"{benchmark}.json",
         {
             "benchmark": benchmark,
-            "command": shlex.join(["python", *(Path(part).name if "/" in part else part for part in command[1:])]),
+            "command": shlex.join(["python", *command]),
             "commit": _commit(),
             "date": datetime.now(UTC).date().isoformat(),
             "device": _device(),

@@ -61,7 +61,7 @@ def main() -> None:
         plain = [side.plain(seed, best) for seed in SEEDS]
         base = side.base_perplexity()
     rows = _rows(ours, plain, base, best, options.facts)
-    write_results("teach_vs_plain", [sys.executable, *sys.argv], rows)
+    write_results("teach_vs_plain", ["benchmarks/teach_vs_plain.py", *sys.argv[1:]], rows)
 
 
 class _Sides:
