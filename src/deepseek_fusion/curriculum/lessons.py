@@ -43,7 +43,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=2)
+@stage("lessons", version=3)
 def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus: Artifact | None) -> None:
     """Write `lessons.jsonl`, shuffled, and `summary.json`.
 

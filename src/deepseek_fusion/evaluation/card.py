@@ -63,7 +63,7 @@ class Sitting:
         return found
 
 
-@stage("card", version=1)
+@stage("card", version=2)
 def grade(
     out: Path,
     section: CardConfig,

@@ -20,7 +20,7 @@ from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource
 
 
-@stage("sitting", version=2)
+@stage("sitting", version=3)
 def sit_exam(
     out: Path,
     section: EvaluationConfig,

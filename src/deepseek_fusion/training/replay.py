@@ -38,7 +38,7 @@ class Replay:
         return Teacher(self.tokens_TLK[rows].flatten(0, 1).long(), self.probability_TLK[rows].flatten(0, 1).float())
 
 
-@stage("replay", version=1)
+@stage("replay", version=2)
 def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
     """Sample texts from the base, half of them answers to general prompts, and keep its distributions on them."""
     language = load_language(model, model.torch_dtype)

@@ -74,8 +74,8 @@ def check_lengths(samples: Sequence[Sample], limit: int) -> None:
 
 
 def batch_tokens_for(tokens: int) -> int:
-    """Tokens a step when nothing is configured: about 200 steps, for facts stick by the number of updates (halving
-    512 took questions from 75 to 93 % at fewer tokens), but not so few tokens that the processor idles."""
+    """Tokens a step when nothing is configured: about 200 steps, for facts seem to stick by the number of updates
+    (experiments/LOG.md), but not so few tokens that the processor idles."""
     return min(512, max(128, tokens // 200))
 
 
