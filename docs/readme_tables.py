@@ -26,7 +26,8 @@ WORDS: dict[str, dict[str, str]] = {
         "as_before": "of those right before, still right (n = {n})",
         "false_refusals": "exam questions wrongly declined (n = {n})",
         "note": "Rates with 95 % intervals: a bootstrap over subjects, or Wilson's where wider. "
-        "The shuffled-answers column is the same training on wrong answers ({facts} facts on {subjects} subjects), examined on the true ones: what form alone is worth.",
+        "The shuffled-answers column is the same training on wrong answers ({facts} facts on {subjects} subjects), "
+        "examined on the true ones: what form alone is worth.",
         "note_plain": "Rates with 95 % intervals: a bootstrap over subjects, or Wilson's where wider.",
         "cost": "Training took {cpu} core-seconds and {tokens} tokens, at {memory} MB peak memory; {trainable} of "
         "{parameters} parameters were trained ({share}).",
@@ -53,7 +54,8 @@ WORDS: dict[str, dict[str, str]] = {
         "questions": "通用问题答对率（n = {n}）",
         "as_before": "原来答对的现在仍答对（n = {n}）",
         "false_refusals": "误拒考题的比例（n = {n}）",
-        "note": "比例附95%区间（按主体的自助法，或更宽的Wilson区间）。“打乱答案”一列用相同方法学习错误答案（{subjects}个主体、"
+        "note": "比例附95%区间（按主体的自助法，或更宽的Wilson区间）。"
+        "“打乱答案”一列用相同方法学习错误答案（{subjects}个主体、"
         "{facts}条事实），再考真实答案：仅凭答案的形式能得多少分。",
         "note_plain": "比例附95%区间（按主体的自助法，或更宽的Wilson区间）。",
         "cost": "训练用去{cpu}核秒、{tokens}个词元，峰值内存{memory} MB；"
