@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,15 @@ from deepseek_fusion.core.errors import FusionError
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=20)
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file of this process can grow beyond 4 KiB, as on a full disk."""
+    """No file of this process can grow beyond 4 KiB, as on a full disk; nor can a log that pytest itself writes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_chinese_stays_readable(tmp_path: Path) -> None:
@@ -59,11 +62,10 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.usefixtures("small_files")
 def test_no_room_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     write_jsonl(file, [{"row": 1}])
-    with pytest.raises(FusionError, match=r"rows\.jsonl: cannot be written .*free some space"):
+    with small_files(), pytest.raises(FusionError, match=r"rows\.jsonl: cannot be written .*free some space"):
         write_jsonl(file, ({"row": "x" * 1000} for _ in range(10)))
     assert read_jsonl(file) == [{"row": 1}]
     assert list(tmp_path.iterdir()) == [file]
