@@ -4,7 +4,7 @@ Both sides use the same base, the same engine, the same LoRA (rank 16, all linea
 what a first fine-tune looks like: one question a fact, asked in every epoch, no replay, at the best of three learning
 rates (chosen on the exam itself, in its favour). Three seeds draw other facts, other lessons and other adapters.
 
-Run: python benchmarks/teach_vs_plain.py [--facts 60] [--work FOLDER]   (about 50 core-minutes)
+Run: python benchmarks/teach_vs_plain.py [--facts 60] [--work FOLDER]   (about 80 core-minutes)
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from record import Row, write_results
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
-SEEDS = (0, 1, 2)
+SEEDS = (10, 11, 12)
+"""Nothing was tuned on these; the defaults were tuned on 0 to 6."""
 PLAIN_RATES = (3e-4, 1e-3, 2e-3)
 BAR = 1.5
 PERPLEXITY_BAR = 0.15

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from deepseek_fusion.core.artifacts import Artifact, read_json
-from deepseek_fusion.core.config import Config
+from deepseek_fusion.core.config import Config, CurriculumConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
@@ -62,10 +62,10 @@ def teach(config: Config, run: Run) -> Release:
     )  # before lessons exist: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
 
-    lessons, adapter = _taught(config, run, model, graph, corpus)
+    lessons, adapter = _taught(config, config.curriculum, run, model, graph, corpus)
     run.step(check_leaks, None, exam, lessons)
     after = run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, general, corpus)
-    control_exam, control = _format_control(config, run, model, graph)
+    control_exam, control = _format_control(config, run, model, graph, lessons)
 
     weights = run.step(export_weights, config.serving, model, adapter)
     card = run.step(
@@ -102,22 +102,28 @@ def quick(config: Config) -> Config:
 
 
 def _taught(
-    config: Config, run: Run, model: ModelSource, graph: Artifact, corpus: Artifact | None
+    config: Config,
+    curriculum: CurriculumConfig,
+    run: Run,
+    model: ModelSource,
+    graph: Artifact,
+    corpus: Artifact | None,
 ) -> tuple[Artifact, Artifact]:
-    lessons = run.step(write_lessons, config.curriculum, graph, corpus)
+    lessons = run.step(write_lessons, curriculum, graph, corpus)
     replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None
     return lessons, run.step(train_adapter, config.training, model, lessons, replay)
 
 
 def _format_control(
-    config: Config, run: Run, model: ModelSource, graph: Artifact
+    config: Config, run: Run, model: ModelSource, graph: Artifact, lessons: Artifact
 ) -> tuple[Artifact | None, Artifact | None]:
-    """Teach shuffled answers in the same way and examine the truth: what form alone is worth."""
+    """Teach shuffled answers as often and in the same way, and examine the truth: what form alone is worth."""
     if not config.evaluation.control:
         return None, None
     shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), graph)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, graph)
-    _, adapter = _taught(config, run, model, shuffled, None)
+    as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
+    _, adapter = _taught(config, config.curriculum.model_copy(update=as_often), run, model, shuffled, None)
     return exam, run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, None, None)
 
 

@@ -14,7 +14,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.curriculum.lessons import Lesson, read_lessons, write_lessons
+from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, exposures_for, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
 from deepseek_fusion.evaluation.exam import check_leaks, folded, read_exam, write_exam
 from deepseek_fusion.evaluation.phrasings import PHRASINGS as EXAM_PHRASINGS
@@ -45,6 +45,11 @@ def test_every_fact_gets_its_exposures(run: Run, facts: Artifact, times: int) ->
     lessons = taught(run, facts, exposures=times)
     graph = Graph.load(facts.path)
     assert exposures(lessons) == dict.fromkeys(map(graph.fact_id, graph.triples), times)
+
+
+@pytest.mark.parametrize(("facts", "times"), [(1, 48), (60, 40), (100, 24), (10_000, 24)])
+def test_few_facts_are_taught_more_often(facts: int, times: int) -> None:
+    assert exposures_for(facts) == times
 
 
 def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(run: Run, facts: Artifact) -> None:
@@ -102,10 +107,25 @@ def test_one_phrasing_is_one_question_a_fact(run: Run, facts: Artifact) -> None:
 
 
 def test_each_phrasing_comes_equally_often(run: Run, facts: Artifact) -> None:
+    phrasings = PHRASINGS[Graph.load(facts.path).language]
+    lessons = taught(run, facts, exposures=24, questions=0, statements=0, passages=0, refusals=0)
+    assert set(Counter(lesson.prompt for lesson in lessons).values()) == {24 // len(phrasings.reversed)}
+
+
+def test_some_questions_on_a_list_ask_for_one_of_its_answers(run: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
-    templates = len(PHRASINGS[graph.language].questions)
-    lessons = taught(run, facts, exposures=2 * templates, reversed=0, statements=0, passages=0, refusals=0)
-    assert set(Counter(lesson.prompt for lesson in lessons).values()) == {2}
+    only = {"reversed": 0, "statements": 0, "passages": 0, "refusals": 0}
+    lessons = taught(run, facts, exposures=24, **only)
+    for group in graph.forward():
+        ids = {graph.fact_id(triple) for triple in group.triples()}
+        own = [lesson for lesson in lessons if ids & set(lesson.facts)]
+        alone = Counter(lesson.parts[0][0] for lesson in own if len(lesson.facts) == 1)
+        whole = {lesson.parts[0][0] for lesson in own if len(lesson.facts) > 1}
+        if len(group.answers) > 1:
+            assert alone == dict.fromkeys(group.answers, 24 * SINGLES)
+            assert len(whole) == 1  # a list is always taught in one order
+        else:
+            assert alone == {group.answers[0]: 24}
 
 
 def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(run: Run, facts: Artifact) -> None:
@@ -194,7 +214,7 @@ def test_no_sentence_of_the_exam_is_a_sentence_of_the_lessons(language: str) -> 
     """Whatever the names: with every field filled in alike, no exam sentence is part of a lesson sentence."""
     ours, theirs = PHRASINGS[language], EXAM_PHRASINGS[language]
     fields = {"anchor": "x", "noun": "y", "relation": "y", "is": "is", "type": "t", "answer": "z"}
-    lessons = [*ours.questions, *ours.reversed, *ours.statements, *ours.reversed_statements]
+    lessons = [*ours.questions, *ours.singles, *ours.reversed, *ours.statements, *ours.reversed_statements]
     exam = [*theirs.question, theirs.cloze, theirs.choice, theirs.reversed]
     assert len({folded(text.format_map(fields)) for text in lessons + exam}) == len(lessons + exam)
     for asked in exam:

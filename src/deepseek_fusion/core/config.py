@@ -67,8 +67,11 @@ class KnowledgeConfig(Section):
 class CurriculumConfig(Section):
     """From facts to lessons."""
 
-    exposures: int = Field(
-        default=24, ge=1, description="How often each fact is an answer the loss sees, over all forms of lesson."
+    exposures: int | None = Field(
+        default=None,
+        ge=1,
+        description="How often each fact is an answer the loss sees, over all forms of lesson; if absent, 24, and up "
+        "to 48 where there are few facts, such that there are about 2,400 in all.",
     )
     questions: float = Field(default=0.5, ge=0, description="Relative share of exposures that are questions.")
     reversed: float = Field(

@@ -21,8 +21,16 @@ from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, p
 
 Kind = Literal["question", "reversed", "statement", "passage", "refusal", "document"]
 
-ROTATED = 0.5
-"""Share of question lessons whose list of answers begins somewhere else."""
+SINGLES = 1 / 6
+"""Share of question exposures of a list that ask for one of its answers alone: a list that always begins alike teaches
+that only its first answer is likely. Lists in varying order would do that too, but they split the probability of how
+an answer begins, until declining is the likeliest beginning (experiments/LOG.md)."""
+
+FEWEST, MOST = 24, 48
+"""Exposures of a fact when nothing is configured."""
+ENOUGH = 2400
+"""Exposures of all facts that make a run long enough: a few facts taught 24 times each are over before the model is
+sure of them (experiments/LOG.md)."""
 
 DOCUMENT_CHARACTERS = 400
 INVENTED = 64
@@ -43,7 +51,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=3)
+@stage("lessons", version=4)
 def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus: Artifact | None) -> None:
     """Write `lessons.jsonl`, shuffled, and `summary.json`.
 
@@ -54,8 +62,11 @@ def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus:
     if not facts.triples:
         raise FusionError("knowledge.sources: no facts to teach; check `relations` and `max_facts`.")
     rng = random.Random(section.seed)
+    times = section.exposures or exposures_for(len(facts.triples))
     documents = read_jsonl(corpus.path / "documents.jsonl") if corpus is not None else []
-    lessons = list(_plain(facts, section, rng) if section.single_phrasing else _mixed(facts, documents, section, rng))
+    lessons = list(
+        _plain(facts, times, rng) if section.single_phrasing else _mixed(facts, documents, times, section, rng)
+    )
     rng.shuffle(lessons)
     write_jsonl(out / "lessons.jsonl", [vars(lesson) for lesson in lessons])
     kinds = {kind: sum(lesson.kind == kind for lesson in lessons) for kind in Kind.__args__}  # type: ignore[attr-defined]
@@ -64,9 +75,14 @@ def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus:
         {
             "samples": len(lessons),
             "by_kind": {kind: count for kind, count in kinds.items() if count},
-            "exposures": section.exposures,
+            "exposures": times,
         },
     )
+
+
+def exposures_for(facts: int) -> int:
+    """How often to teach each of so many facts when nothing is configured."""
+    return min(MOST, max(FEWEST, round(ENOUGH / facts)))
 
 
 def read_lessons(folder: Path) -> list[Lesson]:
@@ -80,10 +96,10 @@ def read_lessons(folder: Path) -> list[Lesson]:
 
 
 def _mixed(
-    graph: Graph, documents: Sequence[dict[str, str]], section: CurriculumConfig, rng: random.Random
+    graph: Graph, documents: Sequence[dict[str, str]], exposures: int, section: CurriculumConfig, rng: random.Random
 ) -> Iterator[Lesson]:
     phrasings = PHRASINGS[graph.language]
-    times = _apportioned(section)
+    times = _apportioned(exposures, section)
     count = 0
     for lesson in itertools.chain(
         _questions(graph, times["questions"], phrasings, rng),
@@ -97,32 +113,36 @@ def _mixed(
     yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
 
 
-def _apportioned(section: CurriculumConfig) -> dict[str, int]:
+def _apportioned(exposures: int, section: CurriculumConfig) -> dict[str, int]:
     """The exposures of a fact over the forms of lesson: whole numbers that sum up, by largest remainders."""
     shares = {kind: getattr(section, kind) for kind in ("questions", "reversed", "statements", "passages")}
     total = sum(shares.values())
     if not total:
         raise FusionError("curriculum: questions, reversed, statements and passages are all 0; raise one of them.")
-    exact = {kind: section.exposures * share / total for kind, share in shares.items()}
+    exact = {kind: exposures * share / total for kind, share in shares.items()}
     times = {kind: int(value) for kind, value in exact.items()}
-    owed = section.exposures - sum(times.values())
+    owed = exposures - sum(times.values())
     for kind in sorted(exact, key=lambda kind: times[kind] - exact[kind])[:owed]:
         times[kind] += 1
     return times
 
 
-def _plain(graph: Graph, section: CurriculumConfig, rng: random.Random) -> Iterator[Lesson]:
+def _plain(graph: Graph, exposures: int, rng: random.Random) -> Iterator[Lesson]:
     """What a first fine-tune does: one question a fact, asked again in every epoch."""
     only = PHRASINGS[graph.language].questions[:1]
     for group in graph.forward():
-        for _ in range(section.exposures):
+        for _ in range(exposures):
             yield _question(graph, group, only[0])
 
 
 def _questions(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     for group in graph.forward():
-        for template in _cycle(phrasings.questions, times, rng):
-            yield _question(graph, _sometimes_rotated(group, rng), template)
+        singles = round(times * SINGLES) if len(group.answers) > 1 else 0
+        for template in _cycle(phrasings.questions, times - singles, rng):
+            yield _question(graph, group, template)
+        for answer in group.answers:
+            for template in _cycle(phrasings.singles, singles, rng):
+                yield _question(graph, replace(group, answers=(answer,)), template)
 
 
 def _reversed(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
@@ -172,13 +192,6 @@ def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Itera
     while pieces:
         for piece in rng.sample(pieces, len(pieces)):
             yield Lesson("document", None, ((piece, True),))
-
-
-def _sometimes_rotated(group: Group, rng: random.Random) -> Group:
-    """Every answer of a list comes first now and then: a list that always begins alike teaches that only its first
-    answer is likely."""
-    start = rng.randrange(len(group.answers)) if rng.random() < ROTATED else 0
-    return replace(group, answers=group.answers[start:] + group.answers[:start])
 
 
 def _question(graph: Graph, group: Group, template: str, kind: Kind = "question") -> Lesson:

@@ -15,6 +15,7 @@ class Phrasings:
     """One language."""
 
     questions: tuple[str, ...]
+    singles: tuple[str, ...]
     reversed: tuple[str, ...]
     statements: tuple[str, ...]
     reversed_statements: tuple[str, ...]
@@ -39,6 +40,12 @@ PHRASINGS = {
             "Question about {anchor}: which {noun}?",
             "Look up {anchor} and report the {noun}.",
             "{noun} of {anchor}, please.",
+        ),
+        singles=(
+            "Name one {relation} of {anchor}.",
+            "What is one {relation} of {anchor}?",
+            "Give me a single {relation} that {anchor} has.",
+            "Just one {relation} of {anchor}, please.",
         ),
         reversed=(
             "Which {type} has the {relation} {anchor}?",
@@ -81,6 +88,12 @@ PHRASINGS = {
             "有关{anchor}的问题：{noun}？",
             "查一下{anchor}并报告{noun}。",
             "{anchor}的{noun}，谢谢。",
+        ),
+        singles=(
+            "请说出{anchor}的一个{relation}。",
+            "{anchor}的其中一个{relation}是什么？",
+            "只需给出{anchor}的一个{relation}。",
+            "举出{anchor}的任意一个{relation}。",
         ),
         reversed=(
             "哪种{type}的{relation}是{anchor}？",
