@@ -11,8 +11,9 @@ import pytest
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.exam import DISTRACTORS, Item, folded, read_exam, write_exam
-from deepseek_fusion.evaluation.matching import is_listed
+from deepseek_fusion.evaluation.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.families import DISTRACTORS, Item
+from deepseek_fusion.evaluation.matching import folded, is_listed
 from deepseek_fusion.evaluation.phrasings import PHRASINGS
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.phrase import LONGEST_LIST

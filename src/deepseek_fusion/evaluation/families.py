@@ -18,9 +18,7 @@ from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
-Family = Literal[
-    "question", "paraphrase", "cloze", "reversed", "multihop", "choice", "negation", "numerals", "refusal"
-]
+Family = Literal["question", "paraphrase", "cloze", "reversed", "multihop", "choice", "negation", "numerals", "refusal"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 """In the order of the card."""
 
