@@ -135,7 +135,8 @@ def _answered(language: Language, name: str, asked: QuestionSet) -> dict[str, An
 def _instructed(language: Language, spoken: Spoken) -> Iterator[dict[str, Any]]:
     instructions = INSTRUCTIONS[spoken]
     prompts = [language.encode_question(instruction.prompt) for instruction in instructions]
-    special = set(language.tokenizer.all_special_ids)
+    added = language.tokenizer.added_tokens_decoder.items()
+    special = {*language.tokenizer.all_special_ids, *(number for number, token in added if token.special)}
     for instruction, ids in zip(instructions, complete_all(language, prompts, TURN), strict=True):
         ended = ids[-1:] == [language.end_of_turn]
         inside = ids[:-1] if ended else ids
