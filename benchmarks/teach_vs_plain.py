@@ -23,15 +23,16 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.exam import FAMILIES, check_leaks, read_exam, write_exam
+from deepseek_fusion.evaluation.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.general import packaged_text
+from deepseek_fusion.evaluation.leaks import check_leaks
 from deepseek_fusion.evaluation.sitting import sit_exam
 from deepseek_fusion.evaluation.statistics import rate as rate_of
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import ModelSource, find_model
-from deepseek_fusion.pipeline import EXAM, SITTING
+from deepseek_fusion.pipeline import EXAM, LEAKS, SITTING
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.replay import write_replay
@@ -42,6 +43,7 @@ PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
 SEEDS = (10, 11, 12)
 """Nothing was tuned on these; the defaults were tuned on 0 to 6."""
 PLAIN_RATES = (3e-4, 1e-3, 2e-3)
+FAMILIES = ("question", "cloze", "choice", "reversed", "refusal")
 BAR = 1.5
 PERPLEXITY_BAR = 0.15
 Scores = dict[str, list[tuple[bool, str]]]
@@ -80,7 +82,7 @@ class _Sides:
         config = self._config(seed)
         graph, exam = self._facts(config)
         lessons = self.run.step(write_lessons, config.curriculum, graph, None)
-        self.run.step(check_leaks, None, exam, lessons)
+        self.run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
         replay = self.run.step(write_replay, config.training.replay, self.model)
         adapter = self.run.step(train_adapter, config.training, self.model, lessons, replay)
         return self._examined(config, graph, exam, adapter)

@@ -21,7 +21,8 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.exam import check_leaks, write_exam
+from deepseek_fusion.evaluation.exam import write_exam
+from deepseek_fusion.evaluation.leaks import check_leaks
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers
 from evaluation.test_report import ENGLISH, sample_card, triples
@@ -91,7 +92,7 @@ def test_the_project_in_the_readme_works(page: Path, tmp_path: Path) -> None:
         graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         exam = run.step(write_exam, config.evaluation, graph, graph)
         lessons = run.step(write_lessons, config.curriculum, graph, corpus)
-        run.step(check_leaks, None, exam, lessons)
+        run.step(check_leaks, config.evaluation, exam, lessons, graph)
         run.step(shuffle_answers, config.evaluation, graph)
     assert json.loads((graph.path / "graph.json").read_text(encoding="utf-8"))["facts"] == 5
 

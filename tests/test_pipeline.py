@@ -18,6 +18,7 @@ from deepseek_fusion.core.config import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
 from deepseek_fusion.doctor import examine
+from deepseek_fusion.evaluation.families import FAMILIES
 from deepseek_fusion.pipeline import Release, quick, teach
 from deepseek_fusion.serving.answer import answer
 from knowledge_samples import GRAPHS
@@ -32,7 +33,13 @@ SMALL = {
         "lora": {"rank": 8},
         "replay": {"texts": 4, "max_tokens": 16},
     },
-    "evaluation": {"general_text": "general.txt", "general_tokens": 256, "refusals": 4, "bootstrap": 100},
+    "evaluation": {
+        "general_text": "general.txt",
+        "general_tokens": 256,
+        "refusals": 4,
+        "bootstrap": 100,
+        "controls": 4,
+    },
 }
 
 
@@ -87,7 +94,8 @@ def english(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
     return file
 
 
-STAGES = {"corpus", "graph", "exam", "sitting", "lessons", "replay", "adapter", "leaks", "shuffled", "weights", "card"}
+STAGES = {"corpus", "graph", "exam", "sitting", "abilities", "lessons", "replay", "adapter", "leaks", "shuffled"}
+STAGES |= {"controls", "weights", "card"}
 
 
 def test_every_stage_leaves_its_artifact_and_the_release_is_whole(english: Path) -> None:
@@ -111,8 +119,12 @@ def test_the_card_says_what_was_measured(english: Path) -> None:
     assert sum(summary[state] for state in ("learned", "kept", "lost", "unknown")) == 28
     assert card["curve"][-1]["loss"] < 0.8 * card["curve"][0]["loss"]
     assert summary["now"]["value"] == pytest.approx((summary["learned"] + summary["kept"]) / 28)
-    assert [row["family"] for row in card["families"]] == ["question", "cloze", "choice", "reversed", "refusal"]
+    assert [row["family"] for row in card["families"]] == list(FAMILIES)
     assert card["control"]["facts"] > 0
+    assert card["leaks"]["exact"] == card["leaks"]["near"] == 0
+    assert {row["name"] for row in card["controls"]} >= {"taught_with_facts", "facts_in_context", "option_only"}
+    assert card["general"]["instructions"]["now"]["n"] >= 20
+    assert card["general"]["format"]["ended"]["before"]["n"] >= 20
     assert all(row["control"] for row in card["families"] if row["family"] != "refusal")
     assert all(gate["passed"] for gate in card["gates"])
     assert card["cost"]["tokens"] == card["curve"][-1]["tokens"]
@@ -173,7 +185,7 @@ def test_chinese_facts_without_documents(models: Callable[[str], Path], tmp_path
     card = read_json(release.card)
     assert card["language"] == "zh"
     assert card["corpus"]["read"] == 0
-    assert {row["family"] for row in card["families"]} == {"question", "cloze", "choice", "reversed", "refusal"}
+    assert [row["family"] for row in card["families"]] == list(FAMILIES)
     assert "关节痛" in release.report.read_text(encoding="utf-8")
     assert yaml.safe_load((release.path / "README.md").read_text(encoding="utf-8").split("---\n")[1])["language"] == [
         "zh"

@@ -15,13 +15,14 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.exam import check_leaks, write_exam
+from deepseek_fusion.evaluation.exam import write_exam
+from deepseek_fusion.evaluation.leaks import check_leaks
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
 from deepseek_fusion.models.source import find_model
-from deepseek_fusion.pipeline import EXAM
+from deepseek_fusion.pipeline import EXAM, LEAKS
 from deepseek_fusion.training.adapter import Trainer
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.samples import Sample, check_lengths
@@ -45,7 +46,7 @@ def examine(config: Config) -> Iterator[tuple[str, Rows]]:
         yield "Data", _data(corpus, Graph.load(graph.path))
         exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
         lessons = run.step(write_lessons, config.curriculum, graph, corpus)
-        run.step(check_leaks, None, exam, lessons)
+        run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
     language = load_language(model, model.torch_dtype)
     samples = read_samples(lessons, language)
     yield "Lessons", _lessons(config, lessons, exam, samples)

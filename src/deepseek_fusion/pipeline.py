@@ -18,9 +18,13 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.evaluation.abilities import packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.card import CardConfig, grade
-from deepseek_fusion.evaluation.exam import check_leaks, write_exam
+from deepseek_fusion.evaluation.controls import sit_controls
+from deepseek_fusion.evaluation.exam import write_exam
 from deepseek_fusion.evaluation.general import packaged_text
+from deepseek_fusion.evaluation.graded import Graded
+from deepseek_fusion.evaluation.leaks import check_leaks
 from deepseek_fusion.evaluation.sitting import sit_exam
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers
@@ -30,7 +34,8 @@ from deepseek_fusion.serving.weights import export_weights
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 
-EXAM, SITTING, CONTROL = ("refusals", "seed"), ("general_tokens",), ("control", "seed")
+EXAM, LEAKS, SITTING = ("refusals", "seed"), ("leaks",), ("general_tokens",)
+CONTROL, CONTROLS = ("control", "seed"), ("controls", "seed")
 """The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
 
 
@@ -61,27 +66,37 @@ def teach(config: Config, run: Run) -> Release:
         write_exam, config.evaluation.only(*EXAM), graph, graph
     )  # before lessons exist: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
+    sets = packaged_sets()
+    abilities_before = run.step(sit_abilities, None, model, None, graph, sets)
 
     lessons, adapter = _taught(config, config.curriculum, run, model, graph, corpus)
-    run.step(check_leaks, None, exam, lessons)
+    leaks = run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
     after = run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, general, corpus)
+    abilities_after = run.step(sit_abilities, None, model, adapter, graph, sets)
+    controls = _controls(config, run, model, adapter, graph, exam)
     control_exam, control = _format_control(config, run, model, graph, lessons)
 
     weights = run.step(export_weights, config.serving, model, adapter)
     card = run.step(
         grade,
         CardConfig(name=config.name, command=f"deepseek-fusion teach {config.file.name}", evaluation=config.evaluation),
-        model,
-        graph,
-        corpus,
-        lessons,
-        adapter,
-        weights,
-        exam,
-        before,
-        after,
-        control_exam,
-        control,
+        Graded(
+            model,
+            graph,
+            exam,
+            before,
+            after,
+            abilities_before,
+            abilities_after,
+            corpus,
+            lessons,
+            adapter,
+            weights,
+            control_exam,
+            control,
+            controls=controls,
+            leaks=leaks,
+        ),
     )
     release = run.step(package_release, Title(name=config.name, licenses=config.licenses), model, weights, card)
     return _published(run, release)
@@ -96,7 +111,9 @@ def quick(config: Config) -> Config:
             "training": config.training.model_copy(
                 update={"replay": config.training.replay.model_copy(update={"texts": 32})}
             ),
-            "evaluation": config.evaluation.model_copy(update={"general_tokens": 1024, "refusals": 12, "control": 0.0}),
+            "evaluation": config.evaluation.model_copy(
+                update={"general_tokens": 1024, "refusals": 12, "control": 0.0, "controls": 0}
+            ),
         }
     )
 
@@ -112,6 +129,14 @@ def _taught(
     lessons = run.step(write_lessons, curriculum, graph, corpus)
     replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None
     return lessons, run.step(train_adapter, config.training, model, lessons, replay)
+
+
+def _controls(
+    config: Config, run: Run, model: ModelSource, adapter: Artifact, graph: Artifact, exam: Artifact
+) -> Artifact | None:
+    if not config.evaluation.controls:
+        return None
+    return run.step(sit_controls, config.evaluation.only(*CONTROLS), model, adapter, graph, exam)
 
 
 def _format_control(

@@ -16,10 +16,12 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, exposures_for, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
-from deepseek_fusion.evaluation.exam import check_leaks, folded, read_exam, write_exam
+from deepseek_fusion.evaluation.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.leaks import check_leaks
+from deepseek_fusion.evaluation.matching import folded
 from deepseek_fusion.evaluation.phrasings import PHRASINGS as EXAM_PHRASINGS
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.language import fold
+from deepseek_fusion.knowledge.language import fold, tokens
 from deepseek_fusion.knowledge.phrase import LONGEST_LIST
 from knowledge_samples import GRAPHS
 
@@ -201,7 +203,7 @@ def test_no_exam_prompt_occurs_in_any_lesson(run: Run, facts: Artifact) -> None:
     exam = run.step(write_exam, EvaluationConfig(), facts, facts)
     for seed in range(3):
         lessons = run.step(write_lessons, CurriculumConfig(seed=seed, exposures=60), facts, None)
-        run.step(check_leaks, None, exam, lessons)
+        run.step(check_leaks, EvaluationConfig(leaks=0), exam, lessons, facts)
         texts = [
             (lesson.prompt or "") + "".join(part for part, _ in lesson.parts) for lesson in read_lessons(lessons.path)
         ]
@@ -215,11 +217,22 @@ def test_no_sentence_of_the_exam_is_a_sentence_of_the_lessons(language: str) -> 
     ours, theirs = PHRASINGS[language], EXAM_PHRASINGS[language]
     fields = {"anchor": "x", "noun": "y", "relation": "y", "is": "is", "type": "t", "answer": "z"}
     lessons = [*ours.questions, *ours.singles, *ours.reversed, *ours.statements, *ours.reversed_statements]
-    exam = [*theirs.question, theirs.cloze, theirs.choice, theirs.reversed]
+    exam = [text for value in vars(theirs).values() for text in ([value] if isinstance(value, str) else value)]
+    exam.remove(theirs.space)
     assert len({folded(text.format_map(fields)) for text in lessons + exam}) == len(lessons + exam)
     for asked in exam:
         for said in lessons:
             assert folded(asked.format_map(fields)) not in folded(said.format_map(fields))
+            assert not shared_words(asked.format_map(fields), said.format_map(fields), 5 if language == "en" else 6)
+
+
+def shared_words(one: str, other: str, size: int) -> set[tuple[str, ...]]:
+    """Runs of words (Chinese: characters) that stand in both, each name being one."""
+    runs = [
+        {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
+        for words in (tokens(one), tokens(other))
+    ]
+    return runs[0] & runs[1]
 
 
 @pytest.mark.parametrize(
@@ -237,4 +250,4 @@ def test_a_planted_leak_is_found(run: Run, facts: Artifact, tmp_path: Path, disg
     planted = [*read_lessons(lessons.path), Lesson("document", None, (("… " + stolen + " …", True),))]
     write_jsonl(tmp_path / "lessons.jsonl", [vars(lesson) for lesson in planted])
     with pytest.raises(FusionError, match=r"exam: \d+ of \d+ prompts occur in the lessons, such as"):
-        run.step(check_leaks, None, exam, Artifact(tmp_path, "planted", "lessons"))
+        run.step(check_leaks, EvaluationConfig(), exam, Artifact(tmp_path, "planted", "lessons"), facts)

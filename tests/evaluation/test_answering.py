@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepseek_fusion.evaluation.answering import BATCH, SLACK, answer_all, choose_all, perplexity
+from deepseek_fusion.evaluation.answering import (
+    BATCH,
+    SLACK,
+    answer_all,
+    choose_all,
+    complete_all,
+    perplexity,
+    score_all,
+)
 from deepseek_fusion.models.loading import Language, load_language
 
 Load = Callable[[str], Language]
@@ -112,6 +120,20 @@ def test_choices_are_those_of_the_naive_likelihood(language: Load, architecture:
         for prompt, own in zip(prompts, options, strict=True)
     ]
     assert choose_all(loaded, prompts, options) == expected
+    near = 0.05 if architecture == "deepseek_v4" else 1e-4  # its scores depend on what follows a token
+    for prompt, own, scores in zip(prompts, options, score_all(loaded, prompts, options), strict=True):
+        assert scores == pytest.approx([naive_score(loaded, prompt, option) for option in own], abs=near)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_completions_are_those_of_one_prompt_at_a_time(language: Load, architecture: str) -> None:
+    loaded = language(architecture)
+    alone = [greedy(loaded, prompt, 12) for prompt in questions(loaded)]
+    assert complete_all(loaded, questions(loaded), 12) == alone
+    taught = memorised(loaded, {"痛风？": "发烧"}) if architecture == "llama" else None
+    if taught:
+        (ids,) = complete_all(taught, [taught.encode_question("痛风？")], 12)
+        assert ids == [*taught.encode("发烧"), taught.end_of_turn]
 
 
 def test_many_options_on_one_prompt(language: Load) -> None:

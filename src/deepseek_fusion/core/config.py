@@ -161,6 +161,17 @@ class EvaluationConfig(Section):
         le=1,
         description="Share of subjects on which the same training is repeated with shuffled answers; 0 skips it.",
     )
+    controls: int = Field(
+        default=100,
+        ge=0,
+        description="Items of a family answered with facts in context, without the question and so on; 0 skips it.",
+    )
+    leaks: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of exam prompts that may be close to a lesson; above it the run stops, a copy always does.",
+    )
     bootstrap: int = Field(default=2000, ge=100, description="Resamples for the 95 % intervals.")
     seed: int = Field(default=0, description="Seed of distractors, invented subjects and resampling.")
 

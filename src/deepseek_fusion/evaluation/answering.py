@@ -62,29 +62,55 @@ def answer_all(
     return answers
 
 
-@torch.inference_mode()
 def choose_all(
     language: Language,
     prompts: Sequence[list[int]],
     options: Sequence[Sequence[str]],
     advance: Callable[[int], None] = lambda n: None,
 ) -> list[int]:
-    """Index of the option with the highest mean log-likelihood per token. A prompt that stands before several sets of
-    options is read once."""
+    """Index of the option with the highest mean log-likelihood per token."""
+    scores = score_all(language, prompts, options, advance)
+    return [max(range(len(own)), key=own.__getitem__) for own in scores]
+
+
+@torch.inference_mode()
+def score_all(
+    language: Language,
+    prompts: Sequence[list[int]],
+    options: Sequence[Sequence[str]],
+    advance: Callable[[int], None] = lambda n: None,
+) -> list[list[float]]:
+    """Mean log-likelihood per token of each option after its prompt. A prompt that stands before several sets of
+    options is read once.
+
+    Raises:
+        FusionError: a score is not a number.
+    """
     owners: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, prompt in enumerate(prompts):
         owners[tuple(prompt)].append(index)
-    chosen = [0] * len(prompts)
+    found: list[list[float]] = [[] for _ in prompts]
     for shared, indices in owners.items():
         candidates = [language.encode(option) for i in indices for option in options[i]]
         scores = _option_scores(language, list(shared), candidates)
         for i in indices:
-            own, scores = scores[: len(options[i])], scores[len(options[i]) :]
-            if not all(map(math.isfinite, own)):
+            found[i], scores = scores[: len(options[i])], scores[len(options[i]) :]
+            if not all(map(math.isfinite, found[i])):
                 raise FusionError("exam: the model's likelihoods are not numbers; teach with a lower learning rate.")
-            chosen[i] = max(range(len(own)), key=own.__getitem__)
         advance(len(indices))
-    return chosen
+    return found
+
+
+@torch.inference_mode()
+def complete_all(language: Language, prompts: Sequence[list[int]], limit: int) -> list[list[int]]:
+    """Greedy token ids, up to and with the one that ends the turn, at most `limit` of them."""
+    found: list[list[int]] = [[] for _ in prompts]
+    lengths = [len(prompt) for prompt in prompts]
+    for indices in _decodable(language, range(len(prompts)), lengths, [limit] * len(prompts)):
+        for i, ids in zip(indices, _decode(language, [prompts[i] for i in indices], limit), strict=True):
+            end = ids.index(language.end_of_turn) + 1 if language.end_of_turn in ids else len(ids)
+            found[i] = ids[:end]
+    return found
 
 
 @torch.inference_mode()

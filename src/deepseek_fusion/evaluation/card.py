@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_json
 from deepseek_fusion.core.config import EvaluationConfig, Section
 from deepseek_fusion.core.run import library_versions, stage
-from deepseek_fusion.evaluation.exam import CHANCE, FAMILIES, Family, Item, read_exam
+from deepseek_fusion.evaluation.exam import read_exam
+from deepseek_fusion.evaluation.families import FAMILIES, Family, Item, chance
+from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.report import render_report
 from deepseek_fusion.evaluation.statistics import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.models.source import ModelSource
 
 RULE = (
     "Known before: mentioned anywhere in an answer to any question phrasing (lenient, in the base's favour). Learned: "
@@ -63,55 +65,69 @@ class Sitting:
         return found
 
 
-@stage("card", version=2)
-def grade(
-    out: Path,
-    section: CardConfig,
-    model: ModelSource,
-    graph: Artifact,
-    corpus: Artifact,
-    lessons: Artifact,
-    adapter: Artifact,
-    weights: Artifact,
-    exam: Artifact,
-    before: Artifact,
-    after: Artifact,
-    control_exam: Artifact | None,
-    control: Artifact | None,
-) -> None:
+EMBEDDED = ("leaks", "coverage", "robustness", "consistency", "sets", "gate", "calibration")
+"""Parts that other stages computed: their JSON stands on the card as it is."""
+
+
+@stage("card", version=3)
+def grade(out: Path, section: CardConfig, graded: Graded) -> None:
     """Write `card.json` and `report.html`."""
-    grader = _Grader(section.evaluation, Graph.load(graph.path), Sitting.read(exam, before), Sitting.read(exam, after))
-    shuffled = Sitting.read(control_exam, control) if control_exam is not None and control is not None else None
-    training = read_json(adapter.path / "training.json")
+    card = build_card(section, graded)
+    write_json(out / "card.json", card)
+    render_report(card, out / "report.html")
+
+
+def build_card(section: CardConfig, graded: Graded) -> dict[str, Any]:
+    """The card as JSON: the same each time, but for `created`."""
+    before, after = Sitting.read(graded.exam, graded.before), Sitting.read(graded.exam, graded.after)
+    grader = _Grader(section.evaluation, Graph.load(graded.graph.path), before, after)
+    shuffled = Sitting.read(graded.control_exam, graded.control) if graded.control_exam and graded.control else None
+    exam = read_json(graded.exam.path / "summary.json")
+    training = _json(graded.adapter, "training")
+    parameters = read_json(graded.after.path / "model.json")["parameters"]
     facts = grader.facts()
     learned = sum(fact["state"] == "learned" for fact in facts)
-    card = {
+    return {
         "name": section.name,
         "language": grader.graph.language,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": section.command,
-        "model": {"name": model.name, "parameters": training["parameters"], "dtype": model.dtype},
+        "model": {"name": graded.model.name, "parameters": parameters, "dtype": graded.model.dtype},
         "seed": section.evaluation.seed,
         "versions": library_versions(),
+        "inputs": graded.inputs,
         "summary": grader.summary(facts),
         "facts": facts,
         "families": grader.families(shuffled),
+        "absent": exam["absent"],
+        "excluded": exam["excluded"],
         "relations": grader.relations(facts),
-        "general": grader.general(),
-        "control": grader.control(shuffled),
-        "cost": {
-            **{key: value for key, value in training.items() if key != "curve"},
-            "facts_per_million_tokens": learned / training["tokens"] * 1e6,
-            "facts_per_tflop": learned / training["tflop"],
+        "general": {
+            **grader.general(),
+            **grader.abilities(_json(graded.abilities_before, "abilities"), _json(graded.abilities_after, "abilities")),
         },
-        "curve": training["curve"],
-        "lessons": read_json(lessons.path / "summary.json"),
-        "corpus": read_json(corpus.path / "summary.json"),
+        "control": grader.control(shuffled),
+        "controls": grader.controls(_json(graded.controls, "controls")),
+        "cost": training and _cost(training, learned),
+        "curve": training and training["curve"],
+        "lessons": _json(graded.lessons, "summary"),
+        "corpus": _json(graded.corpus, "summary"),
         "examples": grader.examples(),
-        "gates": read_json(weights.path / "gates.json")["gates"],
+        "gates": graded.weights and read_json(graded.weights.path / "gates.json")["gates"],
+        **{name: _json(getattr(graded, name), name) for name in EMBEDDED},
     }
-    write_json(out / "card.json", card)
-    render_report(card, out / "report.html")
+
+
+def _json(artifact: Artifact | None, name: str) -> dict[str, Any] | None:
+    return None if artifact is None else read_json(artifact.path / f"{name}.json")
+
+
+def _cost(training: dict[str, Any], learned: int) -> dict[str, Any]:
+    return {
+        **{key: value for key, value in training.items() if key != "curve"},
+        "facts_per_million_tokens": learned / training["tokens"] * 1e6,
+        "facts_per_tflop": learned / training["tflop"],
+    }
 
 
 @dataclass(frozen=True)
@@ -171,7 +187,7 @@ class _Grader:
                 "before": self.family_rate(self.before, family),
                 "now": self.family_rate(self.after, family),
                 "control": self.family_rate(control, family) if control and any(control.of(family)) else None,
-                "chance": CHANCE[family],
+                "chance": chance(item for item, _ in self.after.of(family)),
             }
             for family in FAMILIES
             if any(self.after.of(family))
@@ -179,14 +195,19 @@ class _Grader:
 
     def family_rate(self, sitting: Sitting, family: Family) -> Rate:
         """Share of right answers, one a fact asked for (refusals: one a question)."""
-        subjects = {self.graph.fact_id(triple): triple.subject for triple in self.graph.triples}
-        right: list[bool] = []
-        clusters: list[str] = []
-        for item, row in sitting.of(family):
-            values = [row["declined"]] if family == "refusal" else row["right"]
-            right += values
-            clusters += [item.id] if family == "refusal" else [subjects[fact] for fact in item.facts]
-        return self._rate(right, clusters)
+        rows = list(sitting.of(family))
+        if family == "refusal":
+            return self._rate([row["declined"] for _, row in rows], [item.id for item, _ in rows])
+        return self._over_items([item for item, _ in rows], {item.id: row["right"] for item, row in rows})
+
+    def _over_items(self, items: Sequence[Item], right: Mapping[str, Sequence[bool]]) -> Rate:
+        values = [value for item in items for value in right[item.id]]
+        return self._rate(values, [self.subjects[fact] for item in items for fact in item.facts])
+
+    @cached_property
+    def subjects(self) -> dict[str, str]:
+        """The subject of each fact."""
+        return {self.graph.fact_id(triple): triple.subject for triple in self.graph.triples}
 
     def relations(self, facts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         result = []
@@ -216,23 +237,45 @@ class _Grader:
         return result
 
     def general(self) -> dict[str, Any]:
+        """Before and after on general text and questions; null for what was not asked."""
         then, now = self.before.general, self.after.general
-        old = [answer["right"] for answer in then["questions"]]
-        new = [answer["right"] for answer in now["questions"]]
-        names = [answer["question"] for answer in then["questions"]]
-        kept = [(name, b) for name, a, b in zip(names, old, new, strict=True) if a]
         return {
-            "perplexity": _change(then["perplexity"], now["perplexity"]),
-            "domain_perplexity": _change(then["domain_perplexity"], now["domain_perplexity"])
-            if "domain_perplexity" in then
-            else None,
-            "questions": {
-                "n": len(names),
-                "before": self._rate(old, names),
-                "now": self._rate(new, names),
-                "as_before": self._rate([b for _, b in kept], [name for name, _ in kept]),
-            },
+            "perplexity": _change(then.get("perplexity"), now.get("perplexity")),
+            "domain_perplexity": _change(then.get("domain_perplexity"), now.get("domain_perplexity")),
+            "questions": self._pair(then["questions"], now["questions"], "question") if now else None,
             "false_refusals": {"before": self._declined(self.before), "now": self._declined(self.after)},
+        }
+
+    def abilities(self, then: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[str, Any]:
+        """The same on public sets, instructions and the form of a turn."""
+        if then is None or now is None:
+            return {"sets": None, "instructions": None, "format": None}
+        told = (then["instructions"], now["instructions"])
+        return {
+            "sets": [
+                {
+                    **{key: new[key] for key in ("name", "source", "chance", "unusable")},
+                    **self._pair(old["answers"], new["answers"], "question"),
+                }
+                for old, new in zip(then["sets"], now["sets"], strict=True)
+            ],
+            "sets_absent": now["absent"],
+            "instructions": self._pair(*told, "instruction"),
+            "format": {field: self._pair(*told, "instruction", field) for field in ("ended", "clean")},
+        }
+
+    def _pair(
+        self, then: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], name: str, field: str = "right"
+    ) -> dict[str, Any]:
+        """Two models on the same questions; `as_before` is over those that were right before."""
+        names = [row[name] for row in now]
+        old, new = [row[field] for row in then], [row[field] for row in now]
+        kept = [(asked, b) for asked, a, b in zip(names, old, new, strict=True) if a]
+        return {
+            "n": len(names),
+            "before": self._rate(old, names),
+            "now": self._rate(new, names),
+            "as_before": self._rate([b for _, b in kept], [asked for asked, _ in kept]),
         }
 
     def control(self, control: Sitting | None) -> dict[str, Any] | None:
@@ -245,6 +288,27 @@ class _Grader:
             "subjects": len(subjects),
             "explanation": CONTROL[self.graph.language].format(facts=len(asked), subjects=len(subjects)),
         }
+
+    def controls(self, found: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+        """Each control, and on the same items what guessing is worth and what the two models reach."""
+        if found is None:
+            return None
+        items = {item.id: item for item in self.after.items}
+        rows = []
+        sampled: dict[str, list[Item]] = {}
+        for control in found["controls"]:
+            right = {row["id"]: row["right"] for row in control["answers"]}
+            sampled[control["family"]] = [items[name] for name in right]
+            value = self._over_items(sampled[control["family"]], right)
+            rows.append({"name": control["name"], "family": control["family"], "value": value})
+        for family, asked in sampled.items():
+            for name, sitting in (("before", self.before), ("now", self.after)):
+                right = {item.id: sitting.rows[item.id]["right"] for item in asked}
+                rows.append({"name": name, "family": family, "value": self._over_items(asked, right)})
+            if (share := chance(asked)) is not None:
+                exact = {"value": share, "low": share, "high": share, "n": len(asked)}
+                rows.append({"name": "chance", "family": family, "value": exact})
+        return sorted(rows, key=lambda row: FAMILIES.index(row["family"]))
 
     def examples(self) -> list[dict[str, Any]]:
         """For each family some right and, where there are any, some wrong answers."""
@@ -289,7 +353,9 @@ CONTROL = {
 }
 
 
-def _change(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+def _change(before: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[str, Any] | None:
+    if before is None or now is None:
+        return None
     return {
         "before": before["value"],
         "now": now["value"],

@@ -38,6 +38,11 @@ def is_declined(answer: str) -> bool:
     return _DECLINED.search(_normal(answer)) is not None
 
 
+def folded(text: str) -> str:
+    """Text without case, width, spaces and punctuation."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).casefold())
+
+
 def _normal(text: str) -> str:
     """One form for width, case, spaces and the lines of a list. Full-width punctuation becomes ASCII under NFKC."""
     text = re.sub(r"\s*\n[\s*•-]*", " ; ", text.strip())

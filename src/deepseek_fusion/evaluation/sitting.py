@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.answering import answer_all, choose_all, perplexity
-from deepseek_fusion.evaluation.exam import Item, read_exam
+from deepseek_fusion.evaluation.answering import answer_all, perplexity, score_all
+from deepseek_fusion.evaluation.exam import read_exam
+from deepseek_fusion.evaluation.families import Item
 from deepseek_fusion.evaluation.general import QUESTIONS, read_general_text, text_name
 from deepseek_fusion.evaluation.matching import is_declined, is_listed, is_mentioned
 from deepseek_fusion.models.loading import Language, load_language
@@ -20,7 +22,7 @@ from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource
 
 
-@stage("sitting", version=3)
+@stage("sitting", version=4)
 def sit_exam(
     out: Path,
     section: EvaluationConfig,
@@ -30,30 +32,38 @@ def sit_exam(
     general: Source | None,
     corpus: Artifact | None,
 ) -> None:
-    """Write `answers.jsonl` (one row an item) and `general.json`; general ability is skipped without its text."""
-    language = load_language(model, model.torch_dtype)
-    if adapter is not None:
-        load_adapter(language.model, adapter.path / "adapter")
-        merge_lora(language.model)
+    """Write `answers.jsonl` (one row an item), `general.json` (empty without its text) and `model.json`."""
+    language = load_taught(model, adapter)
     items = read_exam(exam.path)
     with track("examining", len(items)) as progress:
-        written = [item for item in items if item.family != "choice"]
-        chosen = [item for item in items if item.family == "choice"]
+        written = [item for item in items if not item.options]
+        chosen = [item for item in items if item.options]
         answers = answer_all(
             language,
-            _prompts(language, written),
+            read_prompts(language, written),
             [item.expected for item in written],
             progress.advance,
             draft=adapter is not None,
         )
-        choices = choose_all(language, _prompts(language, chosen), [i.options for i in chosen], progress.advance)
+        scores = score_all(language, read_prompts(language, chosen), [i.options for i in chosen], progress.advance)
     rows = [_graded(item, answer) for item, answer in zip(written, answers, strict=True)]
-    rows += [_chosen(item, choice) for item, choice in zip(chosen, choices, strict=True)]
+    rows += [_chosen(item, own) for item, own in zip(chosen, scores, strict=True)]
     write_jsonl(out / "answers.jsonl", rows)
     write_json(out / "general.json", _general(language, section, general, corpus))
+    write_json(out / "model.json", {"parameters": language.model.num_parameters()})
 
 
-def _prompts(language: Language, items: Sequence[Item]) -> list[list[int]]:
+def load_taught(model: ModelSource, adapter: Artifact | None) -> Language:
+    """A model, with what an adapter adds to it merged in."""
+    language = load_language(model, model.torch_dtype)
+    if adapter is not None:
+        load_adapter(language.model, adapter.path / "adapter")
+        merge_lora(language.model)
+    return language
+
+
+def read_prompts(language: Language, items: Sequence[Item]) -> list[list[int]]:
+    """Token ids of each item's prompt."""
     return [
         language.encode_question(item.prompt) if item.chat else language.text_start() + language.encode(item.prompt)
         for item in items
@@ -72,7 +82,10 @@ def _graded(item: Item, answer: str) -> dict[str, Any]:
     }
 
 
-def _chosen(item: Item, choice: int) -> dict[str, Any]:
+def _chosen(item: Item, scores: Sequence[float]) -> dict[str, Any]:
+    """The likeliest option, and its probability among the options (softmax of their mean log-likelihoods)."""
+    choice = max(range(len(scores)), key=scores.__getitem__)
+    confidence = 1 / sum(math.exp(score - scores[choice]) for score in scores)
     right = [choice == 0]
     return {
         "id": item.id,
@@ -81,6 +94,7 @@ def _chosen(item: Item, choice: int) -> dict[str, Any]:
         "right": right,
         "mentioned": right,
         "declined": False,
+        "confidence": confidence,
     }
 
 

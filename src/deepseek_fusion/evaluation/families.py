@@ -1,0 +1,282 @@
+"""The kinds of question an exam asks: each turns the facts of a graph into items."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import unicodedata
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+from deepseek_fusion.evaluation.phrasings import PHRASINGS, Phrasings
+from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.invent import Half, invent_names
+from deepseek_fusion.knowledge.language import fold
+from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
+
+Family = Literal["question", "paraphrase", "cloze", "reversed", "multihop", "choice", "negation", "numerals", "refusal"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+"""In the order of the card."""
+
+ABSENT: dict[Family, str] = {
+    "question": "no fact can be asked about",
+    "paraphrase": "no fact can be asked about",
+    "cloze": "no fact can be asked about",
+    "reversed": "every object has more subjects than a list can name",
+    "multihop": "no thing is described by one relation and asked about by another",
+    "choice": "no relation has three objects that are wrong for a subject",
+    "negation": "no relation has an object that is wrong for a subject",
+    "numerals": "no object holds a digit",
+    "refusal": "only the exam proper asks about invented subjects",
+}
+"""Why a family may have no item."""
+
+DISTRACTORS = 3
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of the exam.
+
+    Attributes:
+        chat: whether the prompt is a user's turn; otherwise it is text to be continued.
+        facts: ids of the facts asked for; empty for refusals.
+        gold: for each fact, its right answer under all names.
+        expected: the whole answer as taught, used only to skip decoding when the model gives exactly it.
+        options: candidate answers where the likeliest is taken as the answer; the first is right.
+    """
+
+    id: str
+    family: Family
+    prompt: str
+    chat: bool
+    facts: tuple[str, ...] = ()
+    gold: tuple[tuple[str, ...], ...] = ()
+    expected: str = ""
+    options: tuple[str, ...] = ()
+
+
+def chance(items: Iterable[Item]) -> float | None:
+    """What guessing is worth on items with options; None where answers are written."""
+    shares = [1 / len(item.options) for item in items if item.options]
+    return sum(shares) / len(shares) if shares else None
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Every family on the facts `asked`; what is true or false is told by `whole`, which holds them."""
+
+    asked: Graph
+    whole: Graph
+    seed: int
+
+    def written(self) -> Iterator[Item]:
+        """`question` (each group in every phrasing), `paraphrase` (in one, drawn) and `cloze`."""
+        groups = list(enumerate(self.asked.forward()))
+        for number, template in enumerate(self._say.question):
+            for index, group in groups:
+                yield self._item(f"question-{number}-{index}", "question", self.asked, group, template)
+        rng = random.Random(self.seed)
+        for index, group in groups:
+            template = rng.choice(self._say.paraphrase)
+            yield self._item(f"paraphrase-{index}", "paraphrase", self.asked, group, template)
+        for index, group in groups:
+            yield self._item(f"cloze-{index}", "cloze", self.asked, group, self._say.cloze)
+
+    def reversed(self) -> Iterator[Item]:
+        """Any subject of which it is true is right, but only facts that are asked about are counted."""
+        ours = set(map(self.asked.fact_id, self.asked.triples))
+        for index, group in enumerate(askable_backward(self.whole)):
+            pairs = zip(group.answers, fact_ids(self.whole, group), strict=True)
+            if kept := tuple(subject for subject, fact in pairs if fact in ours):
+                reduced = Group(group.anchor, group.relation, kept, "backward")
+                yield self._item(f"reversed-{index}", "reversed", self.whole, reduced, self._say.reversed)
+
+    def multihop(self) -> Iterator[Item]:
+        """Two facts in a row: a thing is described, not named, and another of its relations is asked for.
+
+        It is described by a fact that only it has (`the disease with the code J45`), or as the one thing that another
+        is related to (`the parent of X`). No answer and no name of the thing stands in the prompt.
+        """
+        rng = random.Random(self.seed)
+        ways = self._descriptions()
+        for index, group in enumerate(self.asked.forward()):
+            fit = [way for way in ways[group.anchor] if self._leads_to(way, group)]
+            if fit:
+                way = rng.choice(fit)
+                template = self._say.by_object if way.direction == "backward" else self._say.by_subject
+                item = self._item(f"multihop-{index}", "multihop", self.asked, group, self._say.multihop)
+                described = phrase(self.whole, way, template)
+                yield replace(item, prompt=f"{described}{self._say.space}{item.prompt}")
+
+    def choices(self) -> Iterator[Item]:
+        """One right answer against three wrong ones of the same relation, none of them true of the subject."""
+        rng = random.Random(self.seed)
+        for index, group in enumerate(self.asked.forward()):
+            wrong = self._wrong(group)
+            if len(wrong) >= DISTRACTORS:
+                for number, answer in enumerate(group.answers):
+                    options = (answer, *rng.sample(wrong, DISTRACTORS))
+                    yield self._optional(f"choice-{index}-{number}", "choice", group, answer, options, answer)
+
+    def negations(self) -> Iterator[Item]:
+        """Which is *not* true? One wrong object is right, against the fact's own and up to two others that are true.
+
+        Options rather than yes and no: a small model's yes is mostly a habit, and requiring both polarities of a
+        statement then leaves nothing to measure. A model that ignores the `not` falls below chance, which shows. A
+        list of one gives two options, so short lists are asked about too; chance is that of each item.
+        """
+        rng = random.Random(self.seed)
+        for index, group in enumerate(self.asked.forward()):
+            wrong = self._wrong(group)
+            for number, answer in enumerate(group.answers if wrong else ()):
+                others = [*group.answers[number + 1 :], *group.answers[:number]][: DISTRACTORS - 1]
+                odd = rng.choice(wrong)
+                options = (odd, answer, *others)
+                yield self._optional(f"negation-{index}-{number}", "negation", group, answer, options, odd)
+
+    def numerals(self) -> Iterator[Item]:
+        """An answer with digits against three that differ from it by little and are not true of the subject."""
+        rng = random.Random(self.seed)
+        for index, group in enumerate(self.asked.forward()):
+            taken = self._true[group.anchor, group.relation]
+            for number, answer in enumerate(group.answers):
+                near = near_misses(answer, self._numbered[group.relation], rng)
+                options = [answer, *itertools.islice((name for name in near if fold(name) not in taken), DISTRACTORS)]
+                if len(options) > DISTRACTORS:
+                    yield self._optional(f"numerals-{index}-{number}", "numerals", group, answer, options, answer)
+
+    def refusals(self, count: int) -> Iterator[Item]:
+        """Questions on things that do not exist, with names as hard to tell from real ones as we can make them."""
+        rng = random.Random(self.seed)
+        names = invent_names(self.whole.subjects, count, self.seed, taken=Half(1))
+        for index, name in enumerate(names):
+            group = Group(name, rng.choice(sorted(self.whole.relations)), ("?",) * rng.choice((1, 2)), "forward")
+            prompt = phrase(self.whole, group, rng.choice(self._say.question))
+            yield Item(f"refusal-{index}", "refusal", prompt, chat=True)
+
+    @property
+    def _say(self) -> Phrasings:
+        return PHRASINGS[self.whole.language]
+
+    @cached_property
+    def _objects(self) -> dict[str, dict[str, set[str]]]:
+        """The objects of each relation in file order, in one spelling each, with all their names folded."""
+        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for triple in self.whole.triples:
+            found[triple.relation].setdefault(fold(triple.object), triple.object)
+        return {
+            relation: {name: set(map(fold, names_of(self.whole, name))) for name in names.values()}
+            for relation, names in found.items()
+        }
+
+    @cached_property
+    def _numbered(self) -> dict[str, list[str]]:
+        """The objects of each relation that hold a digit, sorted."""
+        return {
+            relation: sorted(name for name in names if any(map(str.isdecimal, name)))
+            for relation, names in self._objects.items()
+        }
+
+    @cached_property
+    def _true(self) -> dict[tuple[str, str], set[str]]:
+        """Folded names of everything that is true of a (subject, relation)."""
+        found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for triple in self.whole.triples:
+            found[triple.subject, triple.relation].update(map(fold, names_of(self.whole, triple.object)))
+        return found
+
+    def _wrong(self, group: Group) -> list[str]:
+        taken = self._true[group.anchor, group.relation]
+        return [name for name, names in self._objects[group.relation].items() if taken.isdisjoint(names)]
+
+    def _descriptions(self) -> defaultdict[str, list[Group]]:
+        """For each subject the groups whose only answer it is, from its objects and from those it is an object of."""
+        owners: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for triple in self.whole.triples:
+            for name in names_of(self.whole, triple.object):
+                owners[triple.relation, fold(name)].add(triple.subject)
+        subjects = set(self.whole.subjects)
+        found: defaultdict[str, list[Group]] = defaultdict(list)
+        for group in [*self.whole.backward(), *self.whole.forward()]:
+            if len(group.answers) == 1 and group.answers[0] in subjects:
+                backward = group.direction == "backward"
+                if not backward or len(owners[group.relation, fold(group.anchor)]) == 1:
+                    found[group.answers[0]].append(group)
+        return found
+
+    def _leads_to(self, way: Group, group: Group) -> bool:
+        """Whether `way` is a first hop to `group` that gives nothing away."""
+        if way.direction == "backward" and way.relation == group.relation:
+            return False
+        said = fold(way.anchor)
+        hidden = (group.anchor, *group.answers)
+        return not any(fold(name) in said for term in hidden for name in names_of(self.whole, term))
+
+    def _item(self, name: str, family: Family, graph: Graph, group: Group, template: str) -> Item:
+        """A question whose answer is written: the group's answers as a list."""
+        expected = join(graph, group)
+        return Item(
+            name,
+            family,
+            phrase(graph, group, template),
+            chat=family != "cloze",
+            facts=fact_ids(graph, group),
+            gold=tuple(names_of(graph, answer) for answer in group.answers),
+            expected=f" {expected}" if family == "cloze" and graph.language == "en" else expected,
+        )
+
+    def _optional(
+        self, name: str, family: Family, group: Group, answer: str, options: Sequence[str], gold: str
+    ) -> Item:
+        """A question on one fact with options."""
+        single = Group(group.anchor, group.relation, (answer,), "forward")
+        prompt = phrase(self.asked, single, getattr(self._say, family))
+        facts = fact_ids(self.asked, single)
+        return Item(name, family, prompt, chat=True, facts=facts, gold=((gold,),), options=tuple(options))
+
+
+def names_of(graph: Graph, term: str) -> tuple[str, ...]:
+    """A term under all names."""
+    return (term, *graph.synonyms.get(term, ()))
+
+
+def near_misses(name: str, others: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """Names that differ from `name` in little, each once: one of `others` that begins alike, one digit up or down, two
+    neighbouring digits swapped, and then any other change of one digit. None if there is no digit.
+
+    Args:
+        others: sorted names with digits; those that share the longest beginning with a name are next to it.
+    """
+    places = [place for place, character in enumerate(name) if character.isdecimal()]
+    spot = bisect(others, name)
+    beside = [other for other in others[max(0, spot - 2) : spot + 1] if fold(other) != fold(name)]
+    swaps = [place for place in places if place + 1 in places]
+    swapped = [name[:place] + name[place + 1] + name[place] + name[place + 2 :] for place in swaps]
+    changed = {size: [found for place in places for found in _changes(name, place, size)] for size in range(1, 10)}
+    for names in (swapped, *changed.values()):
+        rng.shuffle(names)
+    first = [*sorted(beside, key=lambda other: -_shared(name, other))[:1], *changed[1][:1], *swapped[:1]]
+    known = {fold(name)}
+    for found in itertools.chain(first if places else (), *changed.values()):
+        if fold(found) not in known:
+            known.add(fold(found))
+            yield found
+
+
+def _changes(name: str, place: int, size: int) -> Iterator[str]:
+    """`name` with the digit at `place` raised and lowered by `size`, in its own width."""
+    digit = unicodedata.decimal(name[place])
+    for step in (size, -size):
+        if 0 <= digit + step <= 9:
+            yield name[:place] + chr(ord(name[place]) + step) + name[place + 1 :]
+
+
+def _shared(name: str, other: str) -> int:
+    """How many characters two names share at the beginning."""
+    alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False))
+    return sum(1 for _ in alike)
