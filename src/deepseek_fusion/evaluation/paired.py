@@ -35,7 +35,7 @@ class Difference:
     @property
     def p(self) -> float:
         """Two-sided probability of a difference at least this large between two equal models."""
-        return 2 * self._student.below(-abs(self.value) / self.error)
+        return min(1.0, 2 * self._student.below(-abs(self.value) / self.error))
 
     def detectable(self, p: float, power: float = 0.95) -> float:
         """Size of the true difference that is found at level `p` with probability `power`."""
@@ -83,7 +83,7 @@ class _Student:
 
     def __init__(self, degrees: int) -> None:
         self._scale = math.sqrt(degrees)
-        self._angles: Any = np.linspace(-np.pi / 2, np.pi / 2, 40_001)[1:-1]
+        self._angles: Any = np.linspace(-np.pi / 2, np.pi / 2, 20_001)[1:-1]
         density = np.cos(self._angles) ** (degrees - 1)
         self._below: Any = (np.cumsum(density) - density / 2) / density.sum()
 
