@@ -173,9 +173,13 @@ class GateConfig(Section):
     facts: str | None = Field(
         default="no_worse_than -1", description="Facts listed in the answers to all their questions."
     )
+    paraphrase: str | None = Field(default=None, description="Facts listed under another phrasing.")
     cloze: str | None = Field(default=None, description="Facts that complete a sentence.")
-    choice: str | None = Field(default=None, description="Facts chosen among four.")
     reversed: str | None = Field(default=None, description="Facts answered from the object back to the subject.")
+    multihop: str | None = Field(default=None, description="Facts on a thing that is described, not named.")
+    choice: str | None = Field(default=None, description="Facts chosen among four.")
+    negation: str | None = Field(default=None, description="Facts of which the one that is not true was found.")
+    numerals: str | None = Field(default=None, description="Facts with digits chosen among near misses.")
     refusal: str | None = Field(default=None, description="Invented subjects declined.")
     false_refusals: str | None = Field(default=None, description="Real questions declined; 0 or above.")
     forgetting: str | None = Field(default="no_worse_than -2", description="General questions answered rightly.")
