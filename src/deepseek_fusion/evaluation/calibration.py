@@ -49,17 +49,18 @@ def calibration(
     sure, outcome = np.array(confidence, dtype=float), np.array(right, dtype=float)
     names, owners = np.unique(clusters, return_inverse=True)
     bins = _bins(sure)
-    gaps = np.zeros((len(names), bins.max() + 1))
-    np.add.at(gaps, (owners, bins), sure - outcome)
-    counts = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
-    answers = (counts @ np.bincount(owners))[:, None]
-    drawn = counts @ gaps / answers
-    squares = counts @ np.bincount(owners, (sure - outcome) ** 2) / answers[:, 0]
-    low, high = np.quantile(squares, (0.025, 0.975))
-    n = len(sure)
+    sums = np.zeros((len(names), bins.max() + 2))  # of a subject: its gap in each bin, and its squared error
+    np.add.at(sums, (owners, bins), sure - outcome)
+    np.add.at(sums, (owners, -1), (sure - outcome) ** 2)
+    sizes, n = np.bincount(owners), len(sure)
+    rng = np.random.default_rng(seed)
+    draws = (rng.integers(0, len(names), len(names)) for _ in range(resamples))
+    drawn = np.array([sums[own].sum(0) / sizes[own].sum() for own in draws])
+    means = sums.sum(0) / n
+    low, high = np.quantile(drawn[:, -1], (0.025, 0.975))
     return {
-        "ece": _error(gaps.sum(0) / n, drawn, n),
-        "brier": _rate(float(np.mean((sure - outcome) ** 2)), low, high, n),
+        "ece": _error(means[:-1], drawn[:, :-1], n),
+        "brier": _rate(float(means[-1]), low, high, n),
         "bins": [
             {"confidence": float(sure[own].mean()), "accuracy": float(outcome[own].mean()), "n": int(own.sum())}
             for own in (bins == index for index in range(bins.max() + 1))

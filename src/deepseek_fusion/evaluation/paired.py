@@ -61,9 +61,10 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], clusters: Seq
     changes = np.array(now, dtype=int) - np.array(before, dtype=int)
     names, places = np.unique(clusters, return_inverse=True)
     sums, sizes = np.bincount(places, changes), np.bincount(places)
-    draws = np.random.default_rng(SEED).integers(0, len(names), (RESAMPLES, len(names)))
-    shares = sums[draws].sum(1) / sizes[draws].sum(1)
-    clustered = float(shares.std()) * math.sqrt(len(names) / max(1, len(names) - 1))
+    rng = np.random.default_rng(SEED)
+    draws = (rng.integers(0, len(names), len(names)) for _ in range(RESAMPLES))  # one at a time: there may be thousands
+    shares = [sums[drawn].sum() / sizes[drawn].sum() for drawn in draws]
+    clustered = float(np.std(shares)) * math.sqrt(len(names) / max(1, len(names) - 1))
     n, net = len(changes), int(changes.sum())
     smoothed = math.sqrt(int(abs(changes).sum()) + 1 - net * net / (n + 2)) / (n + 2)
     return Difference(net / n, max(clustered, smoothed), len(names))
