@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.evaluation.bootstrap import resampled
 from deepseek_fusion.evaluation.statistics import Rate
 
 BINS, LEAST = 10, 20
@@ -47,23 +48,18 @@ def calibration(
                 "again."
             )
     sure, outcome = np.array(confidence, dtype=float), np.array(right, dtype=float)
-    names, owners = np.unique(clusters, return_inverse=True)
-    bins = _bins(sure)
-    sums = np.zeros((len(names), bins.max() + 2))  # of a subject: its gap in each bin, and its squared error
-    np.add.at(sums, (owners, bins), sure - outcome)
-    np.add.at(sums, (owners, -1), (sure - outcome) ** 2)
-    sizes, n = np.bincount(owners), len(sure)
-    rng = np.random.default_rng(seed)
-    draws = (rng.integers(0, len(names), len(names)) for _ in range(resamples))
-    drawn = np.array([sums[own].sum(0) / sizes[own].sum() for own in draws])
-    means = sums.sum(0) / n
-    low, high = np.quantile(drawn[:, -1], (0.025, 0.975))
+    gaps, bins, owners = sure - outcome, _bins(sure), np.unique(clusters, return_inverse=True)[1]
+    masks = [bins == index for index in range(bins.max() + 1)]
+    sums = [np.bincount(owners, weights) for weights in (np.ones(len(gaps)), gaps**2, *(gaps * own for own in masks))]
+    totals = resampled(np.stack(sums, axis=1), resamples, seed)
+    drawn, n = totals[:, 1:] / totals[:, :1], len(gaps)
+    low, high = np.quantile(drawn[:, 0], (0.025, 0.975))
     return {
-        "ece": _error(means[:-1], drawn[:, :-1], n),
-        "brier": _rate(float(means[-1]), low, high, n),
+        "ece": _error(np.array([gaps[own].sum() / n for own in masks]), drawn[:, 1:], n),
+        "brier": _rate(float(np.mean(gaps**2)), low, high, n),
         "bins": [
             {"confidence": float(sure[own].mean()), "accuracy": float(outcome[own].mean()), "n": int(own.sum())}
-            for own in (bins == index for index in range(bins.max() + 1))
+            for own in masks
         ],
     }
 

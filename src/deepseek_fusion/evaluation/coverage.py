@@ -19,6 +19,7 @@ import numpy as np
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.evaluation.bootstrap import resampled
 from deepseek_fusion.evaluation.exam import read_exam
 from deepseek_fusion.evaluation.ontology import Ontology, find_ontology
 from deepseek_fusion.evaluation.statistics import Rate, _wilson, rate
@@ -148,11 +149,10 @@ class _Survey:
             return self.rate(self.facts)
         weights = np.array([fact.weight for fact in self.facts], dtype=float)
         recalled = weights * [fact.recalled for fact in self.facts]
-        names, places = np.unique([fact.subject for fact in self.facts], return_inverse=True)
-        rng = np.random.default_rng(self.section.seed)
-        draws = (rng.integers(0, len(names), len(names)) for _ in range(self.section.bootstrap))
-        sums, sizes = np.bincount(places, recalled), np.bincount(places, weights)
-        low, high = np.quantile([sums[drawn].sum() / sizes[drawn].sum() for drawn in draws], (0.025, 0.975))
+        places = np.unique([fact.subject for fact in self.facts], return_inverse=True)[1]
+        columns = np.stack([np.bincount(places, recalled), np.bincount(places, weights)], axis=1)
+        drawn = resampled(columns, self.section.bootstrap, self.section.seed)
+        low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (0.025, 0.975))
         share, n = float(recalled.sum() / weights.sum()), len(self.facts)
         wilson_low, wilson_high = _wilson(share, weights.sum() ** 2 / (weights**2).sum())
         return {"value": share, "low": min(float(low), wilson_low), "high": max(float(high), wilson_high), "n": n}

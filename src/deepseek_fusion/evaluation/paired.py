@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from deepseek_fusion.evaluation.bootstrap import resampled
+
 RESAMPLES, SEED = 2000, 0
 
 
@@ -61,10 +63,9 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], clusters: Seq
     changes = np.array(now, dtype=int) - np.array(before, dtype=int)
     names, places = np.unique(clusters, return_inverse=True)
     sums, sizes = np.bincount(places, changes), np.bincount(places)
-    rng = np.random.default_rng(SEED)
-    draws = (rng.integers(0, len(names), len(names)) for _ in range(RESAMPLES))  # one at a time: there may be thousands
-    shares = [sums[drawn].sum() / sizes[drawn].sum() for drawn in draws]
-    clustered = float(np.std(shares)) * math.sqrt(len(names) / max(1, len(names) - 1))
+    drawn = resampled(np.stack([sums, sizes], axis=1), RESAMPLES, SEED)
+    shares = drawn[:, 0] / drawn[:, 1]
+    clustered = float(shares.std()) * math.sqrt(len(names) / max(1, len(names) - 1))
     n, net = len(changes), int(changes.sum())
     smoothed = math.sqrt(int(abs(changes).sum()) + 1 - net * net / (n + 2)) / (n + 2)
     return Difference(net / n, max(clustered, smoothed), len(names))
