@@ -44,11 +44,11 @@ def test_bins_have_equal_mass_and_split_no_equal_confidences() -> None:
 def test_about_95_of_100_intervals_hold_the_truth() -> None:
     for bias in (0.0, 0.2):
         held = 0
-        for seed in range(100):
+        for seed in range(60):
             found = calibration(*drawn(300, bias, seed), 200, seed)["ece"]
             assert found["low"] <= found["value"] <= found["high"]
             held += found["low"] <= bias <= found["high"]
-        assert held >= 90
+        assert held >= 54
 
 
 def test_subjects_stand_and_fall_together() -> None:
