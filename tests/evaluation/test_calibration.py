@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from deepseek_fusion.core.artifacts import Artifact, read_json, write_jsonl
+from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.calibration import BINS, calibration
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.evaluation.calibration import BINS, calibrate, calibration
+from deepseek_fusion.evaluation.exam import read_exam, write_exam
+from knowledge_samples import GRAPHS
 
 
 def drawn(n: int, bias: float, seed: int, size: int = 1) -> tuple[list[float], list[bool], list[str]]:
@@ -72,3 +80,23 @@ def test_edges() -> None:
     for wrong in (float("nan"), 1.5):
         with pytest.raises(FusionError, match=r"confidence 2 .on 痛风. is .* not between 0 and 1"):
             calibration([0.5, wrong], [True, True], ["Gout", "痛风"], 100, 0)
+
+
+@pytest.mark.parametrize("words", ["en", "zh"])
+def test_both_sittings_are_calibrated_on_their_choices(
+    words: str, run: Run, graph: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    facts, section = GRAPHS[words]
+    taught = graph(facts, **section)
+    exam = run.step(write_exam, EvaluationConfig(), taught, taught)
+    chosen = [item for item in read_exam(exam.path) if item.family == "choice"]
+    sittings = []
+    for sure in (0.25, 0.75):
+        folder = tmp_path / f"sitting-{sure}"
+        folder.mkdir()
+        rows = [{"id": item.id, "right": [True], "confidence": sure} for item in chosen]
+        write_jsonl(folder / "answers.jsonl", [*rows, {"id": "question-0-0", "right": [False]}])
+        sittings.append(Artifact(folder, folder.name, "sitting"))
+    found = read_json(run.step(calibrate, EvaluationConfig(), taught, exam, *sittings).path / "calibration.json")
+    assert (found["before"]["ece"]["value"], found["now"]["ece"]["value"]) == (0.75, 0.25)
+    assert found["now"]["ece"]["n"] == len(chosen) > 0

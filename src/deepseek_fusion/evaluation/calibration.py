@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json
+from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.bootstrap import resampled
+from deepseek_fusion.evaluation.exam import read_exam
 from deepseek_fusion.evaluation.statistics import Rate
+from deepseek_fusion.knowledge.graph import Graph
 
 BINS, LEAST = 10, 20
 """At most so many bins, and on average at least so many answers in each."""
+
+
+@stage("calibration", version=1)
+def calibrate(
+    out: Path, section: EvaluationConfig, graph: Artifact, exam: Artifact, before: Artifact, now: Artifact
+) -> None:
+    """Write `calibration.json`: both sittings on the `choice` items, by the `confidence` of each answer."""
+    subjects = {Graph.fact_id(triple): triple.subject for triple in Graph.load(graph.path).triples}
+    owners = {item.id: subjects[item.facts[0]] for item in read_exam(exam.path) if item.family == "choice"}
+    found = {}
+    for moment, sitting in (("before", before), ("now", now)):
+        rows = [row for row in read_jsonl(sitting.path / "answers.jsonl") if row["id"] in owners]
+        found[moment] = calibration(
+            [row["confidence"] for row in rows],
+            [all(row["right"]) for row in rows],
+            [owners[row["id"]] for row in rows],
+            section.bootstrap,
+            section.seed,
+        )
+    write_json(out / "calibration.json", found)
 
 
 def calibration(
