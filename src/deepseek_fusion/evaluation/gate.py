@@ -107,7 +107,7 @@ class _Sitting:
 def _compared(before: Scores, now: Scores, clusters: Mapping[str, str], section: GateConfig) -> list[dict[str, Any]]:
     """One row a dimension, in the order of the configuration; families that it does not know come last."""
     margins = section.margins()
-    names = [*(name for name in margins if name in now), *(name for name in now if name not in margins)]
+    names = [name for name in [*margins, *(name for name in now if name not in margins)] if now.get(name)]
     subjects = {name: [clusters.get(unit, unit) for unit in now[name]] for name in names}
     differences = {
         name: paired_difference([*before[name].values()], [*now[name].values()], subjects[name]) for name in names
@@ -117,6 +117,7 @@ def _compared(before: Scores, now: Scores, clusters: Mapping[str, str], section:
     rows = []
     for name, difference in differences.items():
         p, margin = adjusted.get(name, difference.p), margins.get(name)
+        level = ALPHA / len(declared) if name in adjusted else ALPHA
         low, high = difference.interval
         judgement = _judgement(difference, p, margin or 0.0, name)
         rows.append(
@@ -130,7 +131,7 @@ def _compared(before: Scores, now: Scores, clusters: Mapping[str, str], section:
                 "n": len(now[name]),
                 "passed": margin is None or judgement != "worse",
                 "p": p,
-                "detectable": difference.detectable(ALPHA / max(1, len(declared))),
+                "detectable": difference.detectable(level),
             }
         )
     return rows
