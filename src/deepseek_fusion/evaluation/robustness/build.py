@@ -18,7 +18,7 @@ from deepseek_fusion.evaluation.answering import answer_all
 from deepseek_fusion.evaluation.exam import read_exam
 from deepseek_fusion.evaluation.robustness.attack import HotFlip, Projected, Random, losses
 from deepseek_fusion.evaluation.robustness.perturb import CHANGES, change
-from deepseek_fusion.evaluation.robustness.question import Question, questions_of, telling
+from deepseek_fusion.evaluation.robustness.question import Question, questions_of
 from deepseek_fusion.evaluation.robustness.siege import Fate, Ratio, besiege, is_right, lowered, ratio, standing_at
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 from deepseek_fusion.evaluation.statistics import Rate, rate
@@ -44,7 +44,7 @@ def attack_exam(
     facts = Graph.load(graph.path)
     asked = questions_of(facts, read_exam(exam.path))
     some = random.Random(section.seed).sample(asked, min(len(asked), section.robustness.questions))
-    vocabulary = Vocabulary(language, facts.language)
+    vocabulary = Vocabulary(language, facts)
     trial = _Trial(language, vocabulary, section, facts, some, taught=adapter is not None)
     write_json(out / "robustness.json", trial.report())
 
@@ -105,10 +105,9 @@ class _Trial:
         return rows
 
     def _targets(self, answers: Sequence[str], right: Sequence[bool]) -> list[Target]:
-        pattern = telling(self.graph)
         found: list[Target] = []
         for question, answer, was_right in zip(self.questions, answers, right, strict=True):
-            made = self.vocabulary.target(question, answer, pattern) if was_right else "answered wrongly as it stands"
+            made = self.vocabulary.target(question, answer) if was_right else "answered wrongly as it stands"
             if isinstance(made, str):
                 self._exclude(f"attack: {made}")
             elif not math.isfinite(losses(self.language, [made])[0]):

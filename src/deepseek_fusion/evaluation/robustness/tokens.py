@@ -10,13 +10,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.robustness.question import Question
+from deepseek_fusion.evaluation.robustness.question import Question, telling
+from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import Language as Tongue
 from deepseek_fusion.models.loading import Language
 
@@ -42,8 +43,8 @@ class Target:
         text: the question as it now reads.
         ids: the whole prompt, question and template, in tokens.
         units: (start, end) in `ids` of what may be replaced.
+        template: what the chat template puts before and after the question.
         answer: the model's own right answer in tokens; attacks raise its loss.
-        telling: finds what would make another question of it (question.telling); an attack adds no such thing.
         changed: places in `units` replaced so far, in order.
     """
 
@@ -51,8 +52,8 @@ class Target:
     text: str
     ids: tuple[int, ...]
     units: tuple[tuple[int, int], ...]
+    template: tuple[str, str]
     answer: tuple[int, ...]
-    telling: re.Pattern[str]
     changed: tuple[int, ...] = ()
 
     @property
@@ -85,13 +86,14 @@ class Vocabulary:
         FusionError: when created, if the tokenizer is not of the fast kind, which alone tells where tokens stand.
     """
 
-    def __init__(self, language: Language, tongue: Tongue) -> None:
+    def __init__(self, language: Language, graph: Graph) -> None:
         if not language.tokenizer.is_fast:
             raise FusionError(
                 "model: its tokenizer does not tell where tokens stand in a text, so questions cannot be attacked; add "
                 "tokenizer.json or set evaluation.robustness.questions to 0."
             )
-        self.language, self.tongue = language, tongue
+        self.language, self.tongue = language, graph.language
+        self.telling = telling(graph)
 
     @cached_property
     def candidates(self) -> Mapping[Kind, Tensor]:
@@ -119,63 +121,58 @@ class Vocabulary:
     def _kind(self, text: str) -> str | None:
         return next((name for name, pattern in _KINDS[self.tongue].items() if pattern.fullmatch(text)), None)
 
-    def target(self, question: Question, answer: str, telling: re.Pattern[str]) -> Target | str:
-        """The question in tokens, or the reason why it cannot be attacked."""
-        text = self._rendered(question.prompt)
-        start = text.find(question.prompt)
+    def target(self, question: Question, answer: str) -> Target | str:
+        """The question and the model's answer to it in tokens, or the reason why it cannot be attacked."""
+        text = self.language.tokenizer.apply_chat_template(
+            [{"role": "user", "content": question.prompt}], add_generation_prompt=True, tokenize=False
+        )
+        before, found, after = str(text).partition(question.prompt)
+        if not found:
+            return "the chat template changes the question"
         encoding = self.language.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids, spans = tuple(encoding["input_ids"]), encoding["offset_mapping"]
-        if start < 0 or list(ids) != self.language.encode_question(question.prompt):
-            return "the chat template changes the question"
         units = tuple(
             (first, last)
             for first, last in _units(spans)
-            if self._free(question, spans[first][0] - start, spans[last - 1][1] - start)
+            if self._free(question, spans[first][0] - len(before), spans[last - 1][1] - len(before))
             and len(self.candidates_for(ids[first:last])) > 1
         )
-        answer_ids = tuple(self.language.encode(answer))
         if not units:
             return "no token that an attack may replace"
-        return Target(question, question.prompt, ids, units, answer_ids, telling)
+        return Target(question, question.prompt, ids, units, (before, after), tuple(self.language.encode(answer)))
 
     def replaced(self, target: Target, units: Mapping[int, Unit]) -> Target | None:
         """The question with other tokens at some places, or None if nothing is new or the result is no text that asks
-        the same: the tokenizer must read it as exactly these tokens, and nothing telling may be added."""
+        the same: the tokenizer must read it as exactly these tokens, and nothing telling may come or go."""
         changed = tuple(dict.fromkeys((*target.changed, *(p for p, unit in units.items() if unit != target.unit(p)))))
         made = target.with_units(units)
-        text = self._question(target, list(made.ids))
+        text = self._question(made)
         if made.ids == target.ids or text is None or not text.isprintable():
             return None
-        if self.language.encode_question(text) != list(made.ids):
-            return None
-        found, before = (
-            {match.casefold() for match in target.telling.findall(said)} for said in (text, target.question.prompt)
-        )
-        if not found <= before:
+        before, after = made.template
+        if self.language.encode(before + text + after) != list(made.ids) or _told(self.telling, text) != _told(
+            self.telling, target.text
+        ):
             return None
         return replace(made, text=text, changed=changed)
 
-    def _question(self, target: Target, ids: list[int]) -> str | None:
-        """The question inside a prompt, given what the template puts around it."""
-        said = self._rendered(target.question.prompt)
-        before, _, after = said.partition(target.question.prompt)
-        text = str(self.language.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-        if not (text.startswith(before) and text.endswith(after)):
-            return None
-        return text[len(before) : len(text) - len(after)]
-
-    def _rendered(self, question: str) -> str:
-        return str(
-            self.language.tokenizer.apply_chat_template(
-                [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
-            )
-        )
+    def _question(self, target: Target) -> str | None:
+        """The question inside a prompt, or None if some of it has melted into the template."""
+        before, after = target.template
+        text = str(self.language.tokenizer.decode(list(target.ids), clean_up_tokenization_spaces=False))
+        inside = text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after)
+        return text[len(before) : len(text) - len(after)] if inside else None
 
     @staticmethod
     def _free(question: Question, start: int, end: int) -> bool:
         """Whether characters [start, end) lie in the question and outside of what is kept."""
         inside = 0 <= start < end <= len(question.prompt)
         return inside and not any(start < last and first < end for first, last in question.kept)
+
+
+@lru_cache(maxsize=1024)
+def _told(telling: re.Pattern[str], text: str) -> frozenset[str]:
+    return frozenset(found.casefold() for found in telling.findall(text))
 
 
 def _units(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
