@@ -43,7 +43,7 @@ def test_what_the_stage_writes(run: Run, tmp_path: Path, taught: Callable[[str],
     kinds = list(CHANGES[language])
     assert [row["name"] for row in found["perturbations"]] == kinds
     for row in found["perturbations"]:
-        left_out = found["excluded"].get(f"{row['name']}: nothing to change it with", 0)
+        left_out = found["excluded"].get(f"{row['name']}: nothing to change, or nothing to change it with", 0)
         assert row["accuracy"]["n"] == row["clean"]["n"] == row["n"] == 10 - left_out
     assert [attack["name"] for attack in found["attacks"]] == ["hotflip", "projected", "random"]
     for attack in found["attacks"]:
@@ -71,8 +71,9 @@ def test_a_model_that_knows_nothing_is_attacked_in_vain(
     found = trial(run, tmp_path, models("llama"), "en", questions=4)
     assert found["clean"]["value"] == 0
     assert found["excluded"]["attack: answered wrongly as it stands"] == 4
-    assert all(point["accuracy"]["n"] == 0 for attack in found["attacks"] for point in attack["curve"])
-    assert found["ratio"]["hotflip_over_random"]["value"] is None
+    assert found["attacks"] == []
+    assert found["ratio"] == {}
+    assert len(found["perturbations"]) == len(CHANGES["en"])
 
 
 def test_the_same_seed_gives_the_same_result_and_no_questions_none(

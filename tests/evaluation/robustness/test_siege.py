@@ -1,14 +1,12 @@
-"""Budgets, falls and ratios, by hand."""
+"""Questions under siege."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import pytest
-
 from deepseek_fusion.evaluation.exam import Item
-from deepseek_fusion.evaluation.robustness.siege import Fate, besiege, is_right, lowered, ratio, standing_at
+from deepseek_fusion.evaluation.robustness.siege import besiege, is_right
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 
 ITEM = Item("q", "question", "?", True, ("a", "b"), (("Cough",), ("Joint Pain", "Arthralgia")))
@@ -41,48 +39,4 @@ def test_a_question_is_attacked_until_it_falls(knowing: Callable[[str], tuple[Vo
     fates = besiege(words.language, swap, known, 3)
     assert [fate.fell for fate in fates] == [2, 2] + [None] * (len(known) - 2)
     assert seen == [(1, len(known)), (2, len(known)), (3, len(known) - 2)]
-    assert [sum(standing_at(fates, budget)) for budget in range(4)] == [len(known)] * 2 + [len(known) - 2] * 2
     assert all(is_right(fate.target.question.item, fate.answer) == (fate.fell is None) for fate in fates)
-
-
-def fates(*falls: int | None) -> list[Fate]:
-    return [Fate(target=None, answer="", fell=fall) for fall in falls]  # type: ignore[arg-type]
-
-
-def test_lowered_is_the_share_of_budgets_lost() -> None:
-    assert lowered(fates(1, 2, 3, None), [1, 2, 3]) == [1, pytest.approx(2 / 3), pytest.approx(1 / 3), 0]
-    assert lowered(fates(1, 2, None), [1]) == [1, 0, 0]
-    assert lowered([], [1, 2]) == []
-
-
-def test_ratio() -> None:
-    subjects = [f"s{number // 4}" for number in range(40)]
-    ours = [1.0] * 30 + [0.0] * 10
-    control = [1.0, 0.0] * 5 + [0.0] * 30
-    assert ratio(ours, control, subjects, 500, 0)["value"] == 6
-    same = ratio(ours, ours, subjects, 500, 0)
-    assert same == {"value": 1, "low": 1, "high": 1}
-    spread = ratio(ours, control[::-1], subjects, 2000, 0)
-    assert spread["low"] is not None
-    assert 1 < spread["low"] < 6
-    assert spread["high"] is None  # some resamples hold no subject that the control hurts
-    assert ratio(ours, [0.0] * 40, subjects, 100, 0) == {"value": None, "low": None, "high": None}
-    assert ratio([0.0] * 40, [0.0] * 40, subjects, 100, 0) == {"value": 1, "low": 1, "high": 1}
-    assert ratio([], [], [], 100, 0) == {"value": None, "low": None, "high": None}
-    assert ratio(ours, control, subjects, 500, 0) == ratio(ours, control, subjects, 500, 0)
-
-
-def test_an_interval_of_a_ratio_covers_the_truth() -> None:
-    """Forty subjects of four questions: 0.6 lost to one attack, 0.3 to the other, the ratio is 2."""
-    import random
-
-    rng, covered = random.Random(0), 0
-    subjects = [f"s{number // 4}" for number in range(160)]
-    for seed in range(60):
-        shift = [rng.uniform(-0.2, 0.2) for _ in range(40)]
-        ours = [float(rng.random() < 0.6 + shift[number // 4]) for number in range(160)]
-        control = [float(rng.random() < 0.3 + shift[number // 4] / 2) for number in range(160)]
-        found = ratio(ours, control, subjects, 300, seed)
-        assert found["low"] is not None
-        covered += found["low"] <= 2 <= (found["high"] or float("inf"))
-    assert covered >= 52
