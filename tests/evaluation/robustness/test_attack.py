@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+import tiny
 from deepseek_fusion.evaluation.answering import UNPADDED
 from deepseek_fusion.evaluation.robustness.attack import Attack, HotFlip, Projected, Random, gradients, losses
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
-from deepseek_fusion.models.loading import Language
+from deepseek_fusion.models.loading import Language, load_language
 from evaluation.robustness.conftest import small_graph, targets
 
 Knowing = Callable[[str], tuple[Vocabulary, list[Target]]]
@@ -49,6 +51,26 @@ def test_losses_and_gradients_are_those_of_one_question_at_a_time(
         assert gradient_LD.shape == (len(target.ids), leaf.shape[-1])
         torch.testing.assert_close(gradient_LD, expected[0, : len(target.ids)], rtol=1e-3, atol=1e-5)
     assert losses(loaded, some[:1]) == [pytest.approx(values[0], rel=1e-4)]  # no hook is left behind
+
+
+def test_gradients_where_tokens_are_routed_by_their_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DeepSeek V4 with a hash-routed layer takes no embeddings instead of ids; the slope is measured instead."""
+    hashed = ("DeepseekV4Config", {**tiny.V4, "mlp_layer_types": ["hash_moe", "moe", "moe"]})
+    monkeypatch.setitem(tiny.CONFIGS, "hashed", hashed)
+    loaded = load_language(tiny.save_model("hashed", tmp_path))
+    target = targets(Vocabulary(loaded, small_graph("en")), "en")[0]
+    (gradient_LD,) = gradients(loaded, [target])
+    token = target.ids[target.units[1][0]]
+    slope_D = sum(row for row, id_ in zip(gradient_LD, target.ids, strict=True) if id_ == token)
+    assert isinstance(slope_D, torch.Tensor)
+    assert token not in target.answer
+    weight_VD = loaded.model.get_input_embeddings().weight
+    step_D, found = 1e-3 * slope_D / slope_D.norm(), []
+    for sign in (1, -2):
+        with torch.no_grad():
+            weight_VD[token] += sign * step_D
+        found += losses(loaded, [target])
+    assert found[0] - found[1] == pytest.approx(2e-3 * slope_D.norm().item(), rel=0.05)
 
 
 def is_real(words: Vocabulary, before: Target, after: Target, budget: int) -> bool:
