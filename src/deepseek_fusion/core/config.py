@@ -149,6 +149,15 @@ class TrainingConfig(Section):
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
 
 
+class RobustnessConfig(Section):
+    """Questions changed or attacked on purpose."""
+
+    questions: int = Field(
+        default=16, ge=0, description="How many exam questions are changed and attacked, drawn at random; 0 skips it."
+    )
+    budget: int = Field(default=3, ge=1, description="Most tokens that an attack replaces in one question.")
+
+
 class EvaluationConfig(Section):
     """The exam and the card."""
 
@@ -173,6 +182,9 @@ class EvaluationConfig(Section):
         ge=0,
         le=1,
         description="Share of exam prompts that may be close to a lesson; above it the run stops, a copy always does.",
+    )
+    robustness: RobustnessConfig = Field(
+        default_factory=RobustnessConfig, description="Changed and attacked questions."
     )
     bootstrap: int = Field(default=2000, ge=100, description="Resamples for the 95 % intervals.")
     seed: int = Field(default=0, description="Seed of distractors, invented subjects and resampling.")

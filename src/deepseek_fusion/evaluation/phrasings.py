@@ -15,6 +15,7 @@ class Phrasings:
         by_object, by_subject: name a thing by a fact about it, or as what another thing is related to.
         multihop: what is then asked about it.
         note: a fact as a sentence, to be read before a question; `{answer}` as in lessons.
+        context, premise: what robustness trials put before a question, true of another thing, or wrong.
     """
 
     question: tuple[str, ...]
@@ -29,6 +30,8 @@ class Phrasings:
     numerals: str
     note: str
     space: str
+    context: str
+    premise: str
 
 
 PHRASINGS = {
@@ -55,6 +58,8 @@ PHRASINGS = {
         numerals="Mind every figure: how exactly would you copy out the {relation} that goes with {anchor}?",
         note="{noun} on file under {anchor}: {answer}.",
         space=" ",
+        context="My notes on {anchor} give as {noun}: {answer}. ",
+        premise="Since {answer} is on record as {relation} of {anchor}, I have a question. ",
     ),
     "zh": Phrasings(
         question=("同事问起{anchor}，我应该提到哪些{noun}？", "关于{anchor}，你会记下什么{noun}？"),
@@ -76,5 +81,7 @@ PHRASINGS = {
         numerals="每个数字都要抄对：{anchor}那一行的{relation}应当怎样抄写？",
         note="{anchor}名下登记的{noun}：{answer}。",
         space="",
+        context="我的笔记里，{anchor}的{noun}一栏写着{answer}。",
+        premise="既然{anchor}的{relation}登记为{answer}，我想请教一下。",
     ),
 }
