@@ -177,7 +177,9 @@ class Filler:
         return self._written(name, kind), Planted(subject, name, verdict)
 
     def _is_nested(self, name: str) -> bool:
-        return any(other != name and (other in name or name in other) for names in self.objects.values() for other in names)
+        return any(
+            other != name and (other in name or name in other) for names in self.objects.values() for other in names
+        )
 
     def _written(self, name: str, kind: str) -> str:
         if self.language == "en" and kind in "sm" and self.rng.random() < 0.5 and not re.search(r"[A-Z]{2}|\d", name):

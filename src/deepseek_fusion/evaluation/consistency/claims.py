@@ -8,7 +8,7 @@ it is denied or left open. What a segment leaves out comes from the sentence, th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
 from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, deny, leave_open
@@ -74,7 +74,8 @@ class ClaimReader:
         return list(claims.values())
 
     def _claims(self, sentence: Sentence, context: _Context) -> Iterator[Claim]:
-        segments = cut(sentence, backward=bool(context.asked and context.asked.object))
+        backward = context.asked is not None and context.asked.object is not None
+        segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
         deny(segments)
         leave_open(segments, sentence.asks)
         _find_subjects(sentence, segments, context)
@@ -82,7 +83,11 @@ class ClaimReader:
             self._note_noun(segment, context)
             for item in segment.items:
                 yield from self._of_item(sentence, segment, item, context)
-            if not segment.items and segment.says_something(sentence.text):
+            if (
+                not segment.items
+                and segment.says_something(sentence.text)
+                and segment.words(sentence.text) not in segment.subjects
+            ):
                 yield self._unresolved(sentence, segment, context)
         if not all(segment.is_list_item() for segment in segments if segment.items):
             context.noun = None
@@ -110,9 +115,7 @@ class ClaimReader:
             readings = tuple((subject, *m) for m in meanings) if known and item.mark.kind == "name" else ()
             yield Claim(text, subject, *meanings[0], readings, item.negated, item.open)  # type: ignore[arg-type]
 
-    def _meanings(
-        self, sentence: Sentence, segment: Segment, item: Item, context: _Context
-    ) -> list[tuple[str, str]]:
+    def _meanings(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> list[tuple[str, str]]:
         """(relation, object) pairs that an item can stand for, the likeliest relation alone where one is known."""
         words = sentence.text[item.mark.start : item.mark.end]
         if item.mark.kind == "value":
@@ -188,6 +191,7 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
                 segment.subject_of(item)
                 or _subject_before(segments, place)
                 or _subject_after(segments, place)
+                or _subject_of_opening(segments, place)
                 or context.subjects
             )
         if not segment.subjects:
@@ -227,19 +231,25 @@ def _subject_after(segments: list[Segment], place: int) -> tuple[str, ...]:
     return ()
 
 
+def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
+    """`Apart from Fever, Gout causes ...`: what opens the sentence is said of the next subject."""
+    if not segments[place].is_list_item():
+        return ()
+    return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
+
+
 def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
     """A subject that the graph does not know, in a sentence that says something about it."""
-    if not any(segment.items for segment in segments):
+    if not any(segment.items for segment in segments) or any(segment.find("pronoun") for segment in segments):
         return None
     for segment in segments:
         for run in segment.runs():
-            start, end = run[0].start, run[-1].end
-            words = sentence.text[start:end]
-            if segment.items and start > segment.items[0].mark.start and not segment.linked_back(run[0]):
+            words = sentence.text[run[0].start : run[-1].end]
+            if segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words):
                 continue
             if HAN.search(words):
                 if len(words) > 1 and (segment.items or segment.find("noun")) and not segment.is_list_item():
                     return words
-            elif words[0].isupper() and segment.is_nominal(run):
+            elif words[0].isupper() and not segment.is_list_item() and segment.can_be_subject(run, sentence.text):
                 return words
     return None

@@ -102,7 +102,5 @@ _WORDS: dict[Kind, str] = {
     ),
 }
 
-CUES: dict[str, Kind] = {
-    phrase: kind for kind in reversed(_WORDS) for phrase in _WORDS[kind].split("|") if phrase
-}
+CUES: dict[str, Kind] = {phrase: kind for kind in reversed(_WORDS) for phrase in _WORDS[kind].split("|") if phrase}
 """Each phrase and what it does."""

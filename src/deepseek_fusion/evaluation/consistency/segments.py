@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence
 from deepseek_fusion.knowledge.language import HAN
 
 _LIST_WORDS = {"glue", "not", "no", "yes"}
-_LINKS = {"glue"}
+_CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不"}
+"""Denials that begin a segment of their own."""
+_ADVERBIAL = re.compile(
+    r"(?:in|on|at|for|by|since|during|from|to|until|after|before|when|if)\b|在|从|自|当|对于|就|为了", re.IGNORECASE
+)
+"""What opens a sentence like this says when, where or why, not what."""
+_BEFORE_SUBJECT = re.compile(
+    r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
+    r"|\b(?:patients?|people|persons?|someone|those|cases?|individuals?|sufferers?) with)(?: the| an?)? $",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -29,6 +40,7 @@ class Segment:
 
     Attributes:
         joiner: the kind of separator before it: and, or, turn; empty at the beginning.
+        leads: a colon follows, and what it leads to.
         subjects: whom it speaks of, once found.
     """
 
@@ -38,6 +50,7 @@ class Segment:
     subjects: tuple[str, ...] = ()
     negated: bool = False
     open: bool = False
+    leads: bool = False
 
     def find(self, *kinds: str) -> list[Mark]:
         """The marks of these kinds."""
@@ -95,10 +108,19 @@ class Segment:
             run = [mark] if mark and mark.kind == "word" else []
 
     def says_something(self, text: str) -> bool:
-        """It has words that are not understood, and is not just talk between two people."""
-        if not any(True for _ in self.runs()):
+        """It has words that are not understood, and is not just talk, a heading or `in 2019`."""
+        runs = list(self.runs())
+        if not runs or self.leads:
             return False
-        return not self.find("person") or self.names_subject()
+        if self.names_subject():
+            return True
+        if not self.joiner and _ADVERBIAL.match(text[self.marks[0].start :]):
+            return False
+        if any(mark.start > runs[-1][0].start for mark in self.find("open")):
+            return False
+        people = self.find("person")
+        said = [mark.start for mark in self.find("light", "copula") if not people or mark.start > people[-1].start]
+        return not people or (bool(said) and runs[-1][0].start > said[0])
 
     def text(self, sentence: str) -> str:
         return sentence[self.marks[0].start : self.marks[-1].end]
@@ -115,25 +137,31 @@ class Segment:
         between = [mark for mark in self.marks if noun.start < mark.start < item.start]
         return all(mark.kind in ("copula", "glue", "not") or mark in self.subject_marks() for mark in between)
 
-    def linked_back(self, mark: Mark) -> bool:
-        """A preposition stands right before."""
-        place = self.marks.index(mark)
-        return place > 0 and self.marks[place - 1].kind == "glue"
-
-    def is_nominal(self, run: list[Mark]) -> bool:
-        """The run begins the segment and a verb follows, or it follows a preposition."""
+    def can_be_subject(self, run: list[Mark], text: str) -> bool:
+        """The run begins the segment and a verb follows, or it stands after a preposition that subjects follow."""
         place = self.marks.index(run[0])
-        after = self.marks[place + len(run) :]
         if place == 0:
-            return bool(after) and after[0].kind in ("copula", "light", "glue", "not")
-        return self.linked_back(run[0]) and (not after or after[0].kind in ("copula", "light", "glue"))
+            after = self.marks[len(run) :]
+            return not after or after[0].kind in ("copula", "light", "glue", "not")
+        return _BEFORE_SUBJECT.search(text[: run[0].start]) is not None
 
 
-def cut(sentence: Sentence, backward: bool) -> list[Segment]:
-    """Segments with their items. In the answer to a backward question, subjects are items where no object is named."""
+def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
+    """Segments with their items.
+
+    A name that can be a subject or an object is an object if there is another subject to say it of.
+
+    Args:
+        goes_on: a subject was spoken of before.
+        backward: it answers a question for the subject: where no object is named, subjects are items.
+    """
     segments = [Segment([], "")]
-    for mark in _without_parts_of_names(sentence):
-        if mark.kind in ("and", "or", "turn"):
+    for mark in _longer_names(sentence):
+        words = sentence.text[mark.start : mark.end].lower()
+        if mark.kind == "not" and words in _CUTTING and segments[-1].marks:
+            segments.append(Segment([mark], "and"))
+        elif mark.kind in ("and", "or", "turn"):
+            segments[-1].leads |= words == ":"
             if segments[-1].marks:
                 segments.append(Segment([], mark.kind))
             elif mark.kind != "and":
@@ -141,7 +169,10 @@ def cut(sentence: Sentence, backward: bool) -> list[Segment]:
         else:
             segments[-1].marks.append(mark)
     segments = [segment for segment in segments if segment.marks]
-    spoken_of = any(_only_subject(mark) for segment in segments for mark in segment.marks)
+    names = [mark.meaning for segment in segments for mark in segment.find("name")]
+    named = any(meaning.subjects and not meaning.objects for meaning in names)
+    told = any(meaning.objects and not meaning.subjects for meaning in names) or any(s.find("value") for s in segments)
+    spoken_of = named or (goes_on and (not told or _is_list(segments)))
     for segment in segments:
         for place, mark in enumerate(segment.marks):
             if mark.kind == "value" and _stands_alone(segment.marks, place):
@@ -154,8 +185,10 @@ def cut(sentence: Sentence, backward: bool) -> list[Segment]:
     return segments
 
 
-def _only_subject(mark: Mark) -> bool:
-    return mark.kind == "name" and bool(mark.meaning.subjects) and not mark.meaning.objects
+def _is_list(segments: Sequence[Segment]) -> bool:
+    """No verb, or only before a colon that follows the noun of a relation."""
+    rest = [segment for segment in segments if not (segment.leads and segment.find("noun"))]
+    return not any(segment.leads or segment.find("light", "copula", "pronoun") for segment in rest)
 
 
 def _stands_alone(marks: list[Mark], place: int) -> bool:
@@ -163,18 +196,39 @@ def _stands_alone(marks: list[Mark], place: int) -> bool:
     return place == 0 or marks[place - 1].kind != "word" or marks[place].start - marks[place - 1].end > 1
 
 
-def _without_parts_of_names(sentence: Sentence) -> list[Mark]:
-    """A name next to a capitalised unknown word belongs to a longer, unknown name: Yellow Fever is no Fever."""
+def _longer_names(sentence: Sentence) -> list[Mark]:
+    """Marks in which a name that is a part of a longer, unknown one is just a word: Yellow Fever is no Fever."""
     marks = list(sentence.marks)
     for place, mark in enumerate(marks):
-        if mark.kind != "name" or not sentence.text[mark.start].isupper():
+        if mark.kind not in ("name", "light", "glue"):
             continue
-        near = [other for other in marks[max(0, place - 1) : place + 2] if other.kind == "word"]
-        for other in near:
-            gap = other.start - mark.end if other.start > mark.start else mark.start - other.end
-            if gap == 1 and sentence.text[other.start].isupper() and not HAN.match(sentence.text[other.start]):
-                marks[place] = Mark("word", mark.start, mark.end)
+        if _capitalised_with_neighbour(sentence.text, marks, place) or _goes_on_in_han(sentence.text, marks, place):
+            marks[place] = Mark("word", mark.start, mark.end)
     return marks
+
+
+def _capitalised_with_neighbour(text: str, marks: Sequence[Mark], place: int) -> bool:
+    mark = marks[place]
+    if not text[mark.start].isupper() or (mark.kind != "name" and place == 0):
+        return False
+    near = [marks[i] for i in (place - 1, place + 1) if 0 <= i < len(marks) and marks[i].kind == "word"]
+    gaps = [max(other.start - mark.end, mark.start - other.end) for other in near]
+    return any(gap == 1 and text[other.start].isupper() for gap, other in zip(gaps, near, strict=True))
+
+
+def _goes_on_in_han(text: str, marks: Sequence[Mark], place: int) -> bool:
+    """Unknown Han characters follow without a gap: after a name, to the end of its segment; after a cue, others stand
+    before it too."""
+    mark = marks[place]
+    if not HAN.match(text[mark.end - 1]):
+        return False
+    end, last = mark.end, place + 1
+    while last < len(marks) and marks[last].kind == "word" and marks[last].start == end and HAN.match(text[end]):
+        end, last = marks[last].end, last + 1
+    if mark.kind == "name":
+        return end - mark.end >= 2 and (last == len(marks) or marks[last].kind in ("and", "or", "turn"))
+    before = place > 0 and marks[place - 1].kind == "word" and marks[place - 1].end == mark.start
+    return before and end > mark.end
 
 
 def deny(segments: list[Segment]) -> None:
