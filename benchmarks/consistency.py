@@ -28,7 +28,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement, Verdict
 from deepseek_fusion.evaluation.consistency.claims import Asked
 from deepseek_fusion.evaluation.statistics import rate
-from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
+from deepseek_fusion.knowledge.graph import Graph, Relation
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.knowledge.readers import read_knowledge
 from record import Row, write_results
@@ -45,7 +45,7 @@ NESTED = 0.3
 RELATIONS = {"s": "symptom", "m": "medication", "c": "icd10", "d": "specialty"}
 OUTSIDE = {
     "en": {
-        "s": "Hiccups|Blue Tongue|Drooling|Clubbed Fingers|Goosebumps|Teeth Grinding|Webbed Toes|Cracked Lips|Spoon Nails",
+        "s": "Hiccups|Blue Tongue|Drooling|Clubbed Fingers|Goosebumps|Teeth Grinding|Webbed Toes|Cracked Lips",
         "m": "Zaleplon|Ketoprofen|Mebendazole|Tizanidine|Nystatin|Flumazenil|Ginkgo Extract|Quinine|Miltefosine",
         "c": "Z99.8|Q12.3|H02.84|T88.7|J45|E11.65|R51|S72.001|W19",
         "d": "Geriatrics|Sports Medicine|Radiology|Nuclear Medicine|Palliative Care",
@@ -210,7 +210,7 @@ def says(judgement: Judgement, planted: Planted) -> bool:
     objects = {fold(reading[2]) for reading in claim.readings} | {fold(claim.object or "")}
     named = fold(planted.object) in objects or any(same(name) == same(planted.object) for name in objects)
     if planted.verdict == "unknown":
-        return named or fold(planted.object) in fold(claim.text) and not claim.readings
+        return named or (fold(planted.object) in fold(claim.text) and not claim.readings)
     return named and claim.subject == planted.subject
 
 

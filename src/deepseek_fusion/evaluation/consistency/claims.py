@@ -83,12 +83,8 @@ class ClaimReader:
             self._note_noun(segment, context)
             for item in segment.items:
                 yield from self._of_item(sentence, segment, item, context)
-            if (
-                not segment.items
-                and segment.says_something(sentence.text)
-                and segment.words(sentence.text) not in segment.subjects
-            ):
-                yield self._unresolved(sentence, segment, context)
+            if not segment.items and segment.says_something(sentence.text):
+                yield from self._unresolved(sentence, segment, context)
         if not all(segment.is_list_item() for segment in segments if segment.items):
             context.noun = None
         said = [segment.subjects for segment in segments if segment.subjects]
@@ -105,15 +101,17 @@ class ClaimReader:
         text = segment.text(sentence.text)
         if item.as_subject:
             assert context.asked is not None
-            for subject in sorted(item.mark.meaning.subjects):
-                triple = (subject, context.asked.relation, context.asked.object or "")
+            for name in sorted(item.mark.meaning.subjects):
+                triple = (name, context.asked.relation, context.asked.object or "")
                 yield Claim(text, *triple, (triple,), item.negated, item.open)
             return
         meanings = self._meanings(sentence, segment, item, context)
-        for subject in item.subjects or (None,):
-            known = subject is not None and subject in self.subjects
-            readings = tuple((subject, *m) for m in meanings) if known and item.mark.kind == "name" else ()
-            yield Claim(text, subject, *meanings[0], readings, item.negated, item.open)  # type: ignore[arg-type]
+        for subject in item.subjects:
+            known = subject in self.subjects and item.mark.kind == "name"
+            readings = tuple((subject, *meaning) for meaning in meanings) if known else ()
+            yield Claim(text, subject, *meanings[0], readings, item.negated, item.open)
+        if not item.subjects:
+            yield Claim(text, None, *meanings[0], (), item.negated, item.open)
 
     def _meanings(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> list[tuple[str, str]]:
         """(relation, object) pairs that an item can stand for, the likeliest relation alone where one is known."""
@@ -140,18 +138,21 @@ class ClaimReader:
             return asked.relation, segment.is_list_item() and asked.subject in item.subjects
         return None, False
 
-    def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Claim:
-        words = segment.words(sentence.text)
-        text = segment.text(sentence.text)
-        asked = context.asked
-        if asked and asked.object and segment.is_list_item():
-            return Claim(text, words, asked.relation, asked.object, (), segment.negated, segment.open)
+    def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
+        """What is said without a name of the graph."""
+        words, text, asked = segment.words(sentence.text), segment.text(sentence.text), context.asked
+        if words in segment.subjects:  # a stranger is named, and nothing said of it yet
+            return
+        listed = segment.is_list_item()
+        if asked and asked.object and listed:
+            yield Claim(text, words, asked.relation, asked.object, (), segment.negated, segment.open)
+            return
         nouns = segment.find("noun")
-        relation = nouns[-1].relation if nouns else context.noun if segment.is_list_item() else None
-        if relation is None and asked and not asked.object and segment.is_list_item():
+        relation = nouns[-1].relation if nouns else context.noun if listed else None
+        if relation is None and asked and not asked.object and listed:
             relation = asked.relation
         subject = next(iter(segment.subjects or context.subjects), None)
-        return Claim(text, subject, relation, words, (), segment.negated, segment.open)
+        yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
 
 
 def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:

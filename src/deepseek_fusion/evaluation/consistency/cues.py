@@ -27,7 +27,8 @@ _WORDS: dict[Kind, str] = {
     # Denies what follows in its clause, or, if nothing does, what stands before.
     "not": (
         "not|n't|no|never|without|neither|nor|none|nothing|nobody|cannot|can't|lack|lacks|lacking|absent|absence|"
-        "free of|rather than|instead of|excluding|excludes|exclude|except|except for|other than|hardly ever|rarely if ever|"
+        "free of|rather than|instead of|excluding|excludes|exclude|except|except for|other than|hardly ever|"
+        "rarely if ever|"
         "contraindicated|avoid|avoids|avoided|denies|deny|ruled out|unrelated|doesn't|don't|isn't|aren't|wasn't|won't|"
         "不|不是|不会|不能|不可|不用|不应|不应该|不宜|不需|不需要|不包括|不含|不属于|不归|不伴|不伴有|不出现|不存在|不推荐|不使用|不引起|"
         "没有|没|无|毫无|未|未见|从不|从未|从来不|从来没有|绝不|决不|绝非|并不|并不是|并非|并没有|并无|并未|而不是|而非|而不|而不用|非|非常规|"
@@ -54,7 +55,7 @@ _WORDS: dict[Kind, str] = {
         "is|are|was|were|be|being|been|include|includes|including|included|comprise|comprises|namely|as|such as|like|"
         "是|为|系|即|包括|包含|有|含|如|例如|比如|叫|叫做|应为|应是|则为|则是|分别是|主要有|主要是|是指"
     ),
-    "pronoun": "it|its|they|their|them|this|these|that|those|he|she|his|her|它|它的|其|该病|此病|本病|该|此|这|这些|他们|患者",
+    "pronoun": "it|its|they|their|them|this|these|that|those|he|she|his|her|它|它的|其|该病|此病|本病|该|此|这|这些",
     "person": "i|me|my|you|your|we|our|us|let|please|hope|thanks|thank|sorry|我|您|你|我们|希望|请|谢谢|抱歉|建议您",
     "yes": "yes|correct|right|indeed|exactly|true|是的|没错|对的|正确|确实|对",
     "no": "no|否|不对",

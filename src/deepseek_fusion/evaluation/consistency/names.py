@@ -13,11 +13,15 @@ from deepseek_fusion.knowledge.language import HAN
 _BRACKETS = re.compile(r"\s*[(\[（【][^)\]）】]*[)\]）】]\s*")
 _QUANTITY = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?) ?(%|[a-zµμ°]+)(?![a-z\d])")
 _UNITS = {
-    **{"kg": ("g", 1e3), "g": ("g", 1.0), "mg": ("g", 1e-3), "µg": ("g", 1e-6), "μg": ("g", 1e-6), "mcg": ("g", 1e-6)},
-    **{"l": ("l", 1.0), "dl": ("l", 1e-1), "ml": ("l", 1e-3), "µl": ("l", 1e-6), "μl": ("l", 1e-6)},
-    **{"km": ("m", 1e3), "m": ("m", 1.0), "cm": ("m", 1e-2), "mm": ("m", 1e-3)},
-    **{"h": ("s", 3600.0), "min": ("s", 60.0), "s": ("s", 1.0), "ms": ("s", 1e-3)},
-    "%": ("%", 1.0),
+    unit: (base, float(scale))
+    for base, units in {
+        "g": "kg 1e3 g 1 mg 1e-3 µg 1e-6 μg 1e-6 mcg 1e-6",
+        "l": "l 1 dl 1e-1 ml 1e-3 µl 1e-6 μl 1e-6",
+        "m": "km 1e3 m 1 cm 1e-2 mm 1e-3",
+        "s": "h 3600 min 60 s 1 ms 1e-3",
+        "%": "% 1",
+    }.items()
+    for unit, scale in zip(units.split()[::2], units.split()[1::2], strict=True)
 }
 _SHORTEST_PLURAL = 4
 """Letters of the last word of a name that has a plural; shorter words are mostly abbreviations."""
@@ -32,6 +36,9 @@ class Meaning:
 
     def __or__(self, other: Meaning) -> Meaning:
         return Meaning(self.subjects | other.subjects, self.objects | other.objects)
+
+
+NOTHING = Meaning()
 
 
 def plain(text: str) -> str:

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deepseek_fusion.evaluation.consistency.cues import CUES, Kind
-from deepseek_fusion.evaluation.consistency.names import Meaning, Names, is_latin, lowered, plain, shape, whole_word
+from deepseek_fusion.evaluation.consistency.names import (
+    NOTHING,
+    Meaning,
+    Names,
+    is_latin,
+    lowered,
+    plain,
+    shape,
+    whole_word,
+)
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
@@ -31,7 +40,7 @@ class Mark:
     kind: Kind | Literal["name", "value", "noun", "word"]
     start: int
     end: int
-    meaning: Meaning = Meaning()
+    meaning: Meaning = NOTHING
     relation: str | None = None
 
 

@@ -119,7 +119,9 @@ class Segment:
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
             return False
         people = self.find("person")
-        said = [mark.start for mark in self.find("light", "copula") if not people or mark.start > people[-1].start]
+        said = [
+            mark.start for mark in self.find("light", "copula", "open") if not people or mark.start > people[-1].start
+        ]
         return not people or (bool(said) and runs[-1][0].start > said[0])
 
     def text(self, sentence: str) -> str:
@@ -175,9 +177,8 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
     spoken_of = named or (goes_on and (not told or _is_list(segments)))
     for segment in segments:
         for place, mark in enumerate(segment.marks):
-            if mark.kind == "value" and _stands_alone(segment.marks, place):
-                segment.items.append(Item(mark))
-            elif mark.kind == "name" and mark.meaning.objects and (not mark.meaning.subjects or spoken_of):
+            value = mark.kind == "value" and _stands_alone(segment.marks, place)
+            if value or (mark.meaning.objects and (not mark.meaning.subjects or spoken_of)):
                 segment.items.append(Item(mark))
     if backward and not any(segment.items for segment in segments):
         for segment in segments:
@@ -233,7 +234,7 @@ def _goes_on_in_han(text: str, marks: Sequence[Mark], place: int) -> bool:
 
 def deny(segments: list[Segment]) -> None:
     """Mark the items that are denied."""
-    for place, segment in enumerate(segments):
+    for place in range(len(segments)):
         if not _deny_by_own_words(segments, place):
             _deny_as_list_goes_on(segments, place)
 
