@@ -55,6 +55,11 @@ class _Context:
     asked: Asked | None
     subjects: tuple[str, ...] = ()
     noun: str | None = None
+    bare: bool = False
+
+    def asked_relation(self) -> str | None:
+        """The relation of the question, where the sentence is nothing but a list."""
+        return self.asked.relation if self.asked and not self.asked.object and self.bare else None
 
 
 class ClaimReader:
@@ -79,6 +84,7 @@ class ClaimReader:
         deny(segments)
         leave_open(segments, sentence.asks)
         _find_subjects(sentence, segments, context)
+        context.bare = all(segment.is_list_item() or segment.leads for segment in segments)
         for segment in segments:
             self._note_noun(segment, context)
             for item in segment.items:
@@ -135,7 +141,7 @@ class ClaimReader:
             return context.noun, True
         asked = context.asked
         if asked and not asked.object:
-            return asked.relation, segment.is_list_item() and asked.subject in item.subjects
+            return asked.relation, context.bare and asked.subject in item.subjects
         return None, False
 
     def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
@@ -149,8 +155,7 @@ class ClaimReader:
             return
         nouns = segment.find("noun")
         relation = nouns[-1].relation if nouns else context.noun if listed else None
-        if relation is None and asked and not asked.object and listed:
-            relation = asked.relation
+        relation = relation or context.asked_relation()
         subject = next(iter(segment.subjects or context.subjects), None)
         yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
 
@@ -244,7 +249,7 @@ def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
     if not any(segment.items for segment in segments) or any(segment.find("pronoun") for segment in segments):
         return None
     for segment in segments:
-        for run in segment.runs():
+        for run in segment.runs() if not segment.leads else ():
             words = sentence.text[run[0].start : run[-1].end]
             if segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words):
                 continue

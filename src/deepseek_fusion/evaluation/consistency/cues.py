@@ -27,12 +27,12 @@ _WORDS: dict[Kind, str] = {
     # Denies what follows in its clause, or, if nothing does, what stands before.
     "not": (
         "not|n't|no|never|without|neither|nor|none|nothing|nobody|cannot|can't|lack|lacks|lacking|absent|absence|"
-        "free of|rather than|instead of|excluding|excludes|exclude|except|except for|other than|hardly ever|"
+        "missing|left out|free of|rather than|instead of|excluding|excludes|exclude|except|except for|other than|hardly ever|"
         "rarely if ever|"
         "contraindicated|avoid|avoids|avoided|denies|deny|ruled out|unrelated|doesn't|don't|isn't|aren't|wasn't|won't|"
         "不|不是|不会|不能|不可|不用|不应|不应该|不宜|不需|不需要|不包括|不含|不属于|不归|不伴|不伴有|不出现|不存在|不推荐|不使用|不引起|"
         "没有|没|无|毫无|未|未见|从不|从未|从来不|从来没有|绝不|决不|绝非|并不|并不是|并非|并没有|并无|并未|而不是|而非|而不|而不用|非|非常规|"
-        "无关|缺乏|缺少|排除|避免|别|勿|切勿|禁用|禁忌|不再|既没有|也没有|既不|也不|也不是|不要|不该|忌|罕见"
+        "看不到|见不到|欠缺|无关|缺乏|缺少|排除|避免|别|勿|切勿|禁用|禁忌|不再|既没有|也没有|既不|也不|也不是|不要|不该|忌|罕见"
     ),
     # Denies the statement that it is said of, also in the clause before.
     "denial": (
@@ -48,8 +48,8 @@ _WORDS: dict[Kind, str] = {
     ),
     # Sets a subject apart from the one that is spoken of.
     "apart": (
-        "unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|compared to|"
-        "not to be confused with|不同|不同于|相比|相比之下|有别于|不像|区别于|区别"
+        "see also|unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|compared to|"
+        "not to be confused with|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别"
     ),
     "copula": (
         "is|are|was|were|be|being|been|include|includes|including|included|comprise|comprises|namely|as|such as|like|"
@@ -61,6 +61,8 @@ _WORDS: dict[Kind, str] = {
     "no": "no|否|不对",
     # Grammar: does not make a list into a sentence.
     "glue": (
+        "according to|based on|along|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|先|先是|再是|接着|接着是|然后|最终|"
+        "之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|至少|为主|本身|某种|正是|正|便|即可|而且|"
         "a|an|the|of|in|on|at|by|for|to|from|with|within|under|into|against|per|via|about|among|amongst|between|both|"
         "either|also|too|so|often|sometimes|occasionally|usually|usual|commonly|common|mostly|mainly|primarily|"
         "typically|typical|generally|frequently|frequent|rarely|less|more|most|least|many|some|several|few|all|any|"
@@ -99,7 +101,8 @@ _WORDS: dict[Kind, str] = {
         "患者|病人|人|患有|患|患上|得了|得|出现|引起|导致|造成|引发|表现|表现为|表现出|症状|特征|特征为|特点|体征|感到|感觉|觉得|伴有|"
         "伴随|发生|产生|存在|见于|多见|常见于|治疗|使用|采用|选用|首选|服用|用于|用来|用药|开了|开|推荐|常用|有效|缓解|就诊|看|挂|挂号|"
         "的号|号|属于|归|归属|管|负责|诊治|诊疗|范围|处理|记作|写成|写作|记为|记录|报告|报告了|临床|临床上|医生|医师|专家|疾病|病|病症|"
-        "类|情况|考虑|怀疑|认为|说|知道|记住|注意|有关|相关|人会|让人|使人|指南|资料|书|答案|使|令|首先是|可见|所致|有人认为"
+        "接诊|前往|送往|带到|选|选择|拿|取|吃|喝|打|注射|应用|给予|对应|代表|表示|编为|编作|归入|列为|列入|列出|划归|收治|转诊|医治|"
+        "治|治好|控制|减轻|诊断|确诊|患儿|患病|病情|病人的|本病的|征象|临床表现|主诉|病史|过程|类型|类|情况|考虑|怀疑|认为|说|知道|记住|注意|有关|相关|人会|让人|使人|指南|资料|书|答案|使|令|首先是|可见|所致|有人认为"
     ),
 }
 

@@ -13,9 +13,11 @@ _LIST_WORDS = {"glue", "not", "no", "yes"}
 _CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不"}
 """Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
-    r"(?:in|on|at|for|by|since|during|from|to|until|after|before|when|if)\b|在|从|自|当|对于|就|为了", re.IGNORECASE
+    r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because)\b"
+    r"|在|从|自|当|对于|就|为了|\d+ ?年",
+    re.IGNORECASE,
 )
-"""What opens a sentence like this says when, where or why, not what."""
+"""What begins like this says when, where or why, not what."""
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
     r"|\b(?:patients?|people|persons?|someone|those|cases?|individuals?|sufferers?) with)(?: the| an?)? $",
@@ -114,7 +116,7 @@ class Segment:
             return False
         if self.names_subject():
             return True
-        if not self.joiner and _ADVERBIAL.match(text[self.marks[0].start :]):
+        if not self.find("noun") and _ADVERBIAL.match(text[self.marks[0].start :]):
             return False
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
             return False
@@ -194,7 +196,8 @@ def _is_list(segments: Sequence[Segment]) -> bool:
 
 def _stands_alone(marks: list[Mark], place: int) -> bool:
     """No unknown word directly before: B12 is no code in `factor B12`."""
-    return place == 0 or marks[place - 1].kind != "word" or marks[place].start - marks[place - 1].end > 1
+    before = marks[place - 1] if place else None
+    return before is None or before.kind != "word" or marks[place].start - before.end != 1
 
 
 def _longer_names(sentence: Sentence) -> list[Mark]:
@@ -227,6 +230,8 @@ def _goes_on_in_han(text: str, marks: Sequence[Mark], place: int) -> bool:
     while last < len(marks) and marks[last].kind == "word" and marks[last].start == end and HAN.match(text[end]):
         end, last = marks[last].end, last + 1
     if mark.kind == "name":
+        if mark.meaning.subjects:
+            return False
         return end - mark.end >= 2 and (last == len(marks) or marks[last].kind in ("and", "or", "turn"))
     before = place > 0 and marks[place - 1].kind == "word" and marks[place - 1].end == mark.start
     return before and end > mark.end
