@@ -27,8 +27,8 @@ _WORDS: dict[Kind, str] = {
     # Denies what follows in its clause, or, if nothing does, what stands before.
     "not": (
         "not|n't|no|never|without|neither|nor|none|nothing|nobody|cannot|can't|lack|lacks|lacking|absent|absence|"
-        "missing|left out|free of|rather than|instead of|excluding|excludes|exclude|except|except for|other than|hardly ever|"
-        "rarely if ever|"
+        "missing|left out|free of|rather than|instead of|excluding|excludes|exclude|except|except for|"
+        "other than|hardly ever|rarely if ever|"
         "contraindicated|avoid|avoids|avoided|denies|deny|ruled out|unrelated|doesn't|don't|isn't|aren't|wasn't|won't|"
         "不|不是|不会|不能|不可|不用|不应|不应该|不宜|不需|不需要|不包括|不含|不属于|不归|不伴|不伴有|不出现|不存在|不推荐|不使用|不引起|"
         "没有|没|无|毫无|未|未见|从不|从未|从来不|从来没有|绝不|决不|绝非|并不|并不是|并非|并没有|并无|并未|而不是|而非|而不|而不用|非|非常规|"
@@ -48,8 +48,8 @@ _WORDS: dict[Kind, str] = {
     ),
     # Sets a subject apart from the one that is spoken of.
     "apart": (
-        "see also|unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|compared to|"
-        "not to be confused with|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别"
+        "see also|unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|"
+        "compared to|not to be confused with|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别"
     ),
     "copula": (
         "is|are|was|were|be|being|been|include|includes|including|included|comprise|comprises|namely|as|such as|like|"
@@ -61,7 +61,8 @@ _WORDS: dict[Kind, str] = {
     "no": "no|否|不对",
     # Grammar: does not make a list into a sentence.
     "glue": (
-        "according to|based on|along|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|先|先是|再是|接着|接着是|然后|最终|"
+        "according to|based on|along|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|先|先是|再是|接着|接着是|"
+        "然后|最终|"
         "之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|至少|为主|本身|某种|正是|正|便|即可|而且|"
         "a|an|the|of|in|on|at|by|for|to|from|with|within|under|into|against|per|via|about|among|amongst|between|both|"
         "either|also|too|so|often|sometimes|occasionally|usually|usual|commonly|common|mostly|mainly|primarily|"

@@ -115,7 +115,7 @@ class Segment:
         if not runs or self.leads:
             return False
         if self.names_subject():
-            return True
+            return self.marks[0].kind != "pronoun"  # `that is how Gout begins` comments on what was said
         if not self.find("noun") and _ADVERBIAL.match(text[self.marks[0].start :]):
             return False
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
@@ -206,12 +206,12 @@ def _longer_names(sentence: Sentence) -> list[Mark]:
     for place, mark in enumerate(marks):
         if mark.kind not in ("name", "light", "glue"):
             continue
-        if _capitalised_with_neighbour(sentence.text, marks, place) or _goes_on_in_han(sentence.text, marks, place):
+        if _capitalised_with_neighbour(marks, place, sentence.text) or _goes_on_in_han(marks, place, sentence.text):
             marks[place] = Mark("word", mark.start, mark.end)
     return marks
 
 
-def _capitalised_with_neighbour(text: str, marks: Sequence[Mark], place: int) -> bool:
+def _capitalised_with_neighbour(marks: Sequence[Mark], place: int, text: str) -> bool:
     mark = marks[place]
     if not text[mark.start].isupper() or (mark.kind != "name" and place == 0):
         return False
@@ -220,9 +220,9 @@ def _capitalised_with_neighbour(text: str, marks: Sequence[Mark], place: int) ->
     return any(gap == 1 and text[other.start].isupper() for gap, other in zip(gaps, near, strict=True))
 
 
-def _goes_on_in_han(text: str, marks: Sequence[Mark], place: int) -> bool:
-    """Unknown Han characters follow without a gap: after a name, to the end of its segment; after a cue, others stand
-    before it too."""
+def _goes_on_in_han(marks: Sequence[Mark], place: int, text: str) -> bool:
+    """Unknown Han characters stand next to it without a gap: after the name of an object, to the end of its segment;
+    on both sides of a cue; on either side of a verb of one character."""
     mark = marks[place]
     if not HAN.match(text[mark.end - 1]):
         return False
@@ -230,11 +230,11 @@ def _goes_on_in_han(text: str, marks: Sequence[Mark], place: int) -> bool:
     while last < len(marks) and marks[last].kind == "word" and marks[last].start == end and HAN.match(text[end]):
         end, last = marks[last].end, last + 1
     if mark.kind == "name":
-        if mark.meaning.subjects:
-            return False
-        return end - mark.end >= 2 and (last == len(marks) or marks[last].kind in ("and", "or", "turn"))
+        ends = last == len(marks) or marks[last].kind in ("and", "or", "turn")
+        return not mark.meaning.subjects and end - mark.end >= 2 and ends
     before = place > 0 and marks[place - 1].kind == "word" and marks[place - 1].end == mark.start
-    return before and end > mark.end
+    short = mark.kind == "light" and mark.end - mark.start == 1
+    return (before or end > mark.end) if short else (before and end > mark.end)
 
 
 def deny(segments: list[Segment]) -> None:
