@@ -158,6 +158,19 @@ class RobustnessConfig(Section):
     budget: int = Field(default=3, ge=1, description="Most tokens that an attack replaces in one question.")
 
 
+class ConsistencyConfig(Section):
+    """Claims in answers, checked against the graph, by an NLI model and by people."""
+
+    nli: str | None = Field(
+        default=None,
+        description="Folder or hub id of a three-way NLI model that judges claims too; a small one of our own, trained "
+        "on the graph, if absent.",
+    )
+    judge_steps: int = Field(default=1500, ge=1, description="Training steps of that own model, 32 pairs each.")
+    sample: int = Field(default=60, ge=1, description="Claims put before a person by `evaluate label`.")
+    seed: int = Field(default=0, description="Seed of that sample, of the own model and of resampling.")
+
+
 class EvaluationConfig(Section):
     """The exam and the card."""
 
@@ -185,6 +198,9 @@ class EvaluationConfig(Section):
     )
     robustness: RobustnessConfig = Field(
         default_factory=RobustnessConfig, description="Changed and attacked questions."
+    )
+    consistency: ConsistencyConfig = Field(
+        default_factory=ConsistencyConfig, description="Factual consistency of the answers."
     )
     bootstrap: int = Field(default=2000, ge=100, description="Resamples for the 95 % intervals.")
     seed: int = Field(default=0, description="Seed of distractors, invented subjects and resampling.")

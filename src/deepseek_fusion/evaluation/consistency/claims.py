@@ -1,0 +1,261 @@
+"""An answer in free text is split into claims: (subject, relation, object), asserted or negated.
+
+The graph's own names carry the reading, not sentence templates: a sentence is cut at separators into segments, each
+segment gives the names in it, and the words around say which subject they belong to, by which relation, and whether
+it is denied or left open. What a segment leaves out comes from the sentence, the one before, or the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
+from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, deny, leave_open
+from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.language import HAN
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the question was about. A question that goes backwards names the object and asks for the subject."""
+
+    relation: str
+    subject: str | None = None
+    object: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that an answer says.
+
+    Attributes:
+        text: the words it was read from.
+        subject: the graph's own name, or the words as they stand where the graph has none, or None.
+        relation: key of a relation, or None.
+        object: as the subject.
+        readings: every (subject, relation, object) of the graph's names that it can mean; none if a name is unknown.
+        negated: it is said not to be so.
+        open: it is mentioned without being asserted or denied.
+    """
+
+    text: str
+    subject: str | None
+    relation: str | None
+    object: str | None
+    readings: tuple[tuple[str, str, str], ...] = ()
+    negated: bool = False
+    open: bool = False
+
+
+@dataclass
+class _Context:
+    """What a sentence takes over from those before it and from the question."""
+
+    asked: Asked | None
+    subjects: tuple[str, ...] = ()
+    noun: str | None = None
+    bare: bool = False
+
+    def asked_relation(self) -> str | None:
+        """The relation of the question, where the sentence is nothing but a list."""
+        return self.asked.relation if self.asked and not self.asked.object and self.bare else None
+
+
+class ClaimReader:
+    """Reads the claims of answers on one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.scanner = Scanner(graph)
+        self.subjects = set(graph.subjects)
+
+    def read(self, answer: str, asked: Asked | None = None) -> list[Claim]:
+        """The claims of an answer in their order, each once."""
+        context = _Context(asked, (asked.subject,) if asked and asked.subject else ())
+        claims: dict[tuple[object, ...], Claim] = {}
+        for sentence in _with_replies(list(self.scanner.sentences(answer))):
+            for claim in self._claims(sentence, context):
+                claims.setdefault((claim.subject, claim.relation, claim.object, claim.negated, claim.open), claim)
+        return list(claims.values())
+
+    def _claims(self, sentence: Sentence, context: _Context) -> Iterator[Claim]:
+        backward = context.asked is not None and context.asked.object is not None
+        segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
+        deny(segments)
+        leave_open(segments, sentence.asks)
+        _find_subjects(sentence, segments, context)
+        context.bare = all(segment.is_list_item() or segment.leads for segment in segments)
+        for segment in segments:
+            self._note_noun(segment, context)
+            for item in segment.items:
+                yield from self._of_item(sentence, segment, item, context)
+            if not segment.items and segment.says_something(sentence.text):
+                yield from self._unresolved(sentence, segment, context)
+        if not all(segment.is_list_item() for segment in segments if segment.items):
+            context.noun = None
+        said = [segment.subjects for segment in segments if segment.subjects]
+        context.subjects = said[-1] if said else context.subjects
+
+    def _note_noun(self, segment: Segment, context: _Context) -> None:
+        nouns = segment.find("noun")
+        if nouns:
+            context.noun = nouns[-1].relation
+        elif not segment.is_list_item() and segment.items:
+            context.noun = None
+
+    def _of_item(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> Iterator[Claim]:
+        text = segment.text(sentence.text)
+        if item.as_subject:
+            assert context.asked is not None
+            for name in sorted(item.mark.meaning.subjects):
+                triple = (name, context.asked.relation, context.asked.object or "")
+                yield Claim(text, *triple, (triple,), item.negated, item.open)
+            return
+        meanings = self._meanings(sentence, segment, item, context)
+        for subject in item.subjects:
+            known = subject in self.subjects and item.mark.kind == "name"
+            readings = tuple((subject, *meaning) for meaning in meanings) if known else ()
+            yield Claim(text, subject, *meanings[0], readings, item.negated, item.open)
+        if not item.subjects:
+            yield Claim(text, None, *meanings[0], (), item.negated, item.open)
+
+    def _meanings(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> list[tuple[str, str]]:
+        """(relation, object) pairs that an item can stand for, the likeliest relation alone where one is known."""
+        words = sentence.text[item.mark.start : item.mark.end]
+        if item.mark.kind == "value":
+            return [(str(item.mark.relation), words)]
+        objects = sorted(item.mark.meaning.objects)
+        relation, binding = self._relation(segment, item, context)
+        fitting = [pair for pair in objects if pair[0] == relation]
+        if fitting or relation is None or not binding:
+            return fitting or objects
+        return [(relation, name) for _, name in objects]
+
+    def _relation(self, segment: Segment, item: Item, context: _Context) -> tuple[str | None, bool]:
+        """The relation that the words or the question give an item, and whether they allow for no other."""
+        nouns = segment.find("noun")
+        if nouns:
+            nearest = min(nouns, key=lambda noun: abs(noun.start - item.mark.start))
+            return nearest.relation, segment.is_definition(nearest, item.mark)
+        if context.noun and segment.is_list_item():
+            return context.noun, True
+        asked = context.asked
+        if asked and not asked.object:
+            return asked.relation, context.bare and asked.subject in item.subjects
+        return None, False
+
+    def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
+        """What is said without a name of the graph."""
+        words, text, asked = segment.words(sentence.text), segment.text(sentence.text), context.asked
+        if words in segment.subjects:  # a stranger is named, and nothing said of it yet
+            return
+        listed = segment.is_list_item()
+        if asked and asked.object and listed:
+            yield Claim(text, words, asked.relation, asked.object, (), segment.negated, segment.open)
+            return
+        nouns = segment.find("noun")
+        relation = nouns[-1].relation if nouns else context.noun if listed else None
+        relation = relation or context.asked_relation()
+        subject = next(iter(segment.subjects or context.subjects), None)
+        yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
+
+
+def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
+    """A question and the yes or no after it are one sentence."""
+    pending: Sentence | None = None
+    for sentence in sentences:
+        reply = sentence.marks[0].kind if sentence.marks else ""
+        if pending and reply in ("yes", "no"):
+            shift = len(pending.text) + 1
+            moved = [
+                Mark(mark.kind, mark.start + shift, mark.end + shift, mark.meaning, mark.relation)
+                for mark in sentence.marks
+            ]
+            joint = Mark("and", shift - 1, shift)
+            yield Sentence(f"{pending.text} {sentence.text}", [*pending.marks, joint, *moved])
+            pending = None
+            continue
+        if pending:
+            yield pending
+        pending = sentence if sentence.asks else None
+        if not pending:
+            yield sentence
+    if pending:
+        yield pending
+
+
+def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
+    """Give every item the subjects that it is said of."""
+    stranger = None if any(segment.names_subject() for segment in segments) else _stranger(sentence, segments)
+    for place, segment in enumerate(segments):
+        segment.subjects = segment.own_subjects() or ((stranger,) if stranger else ())
+        if segment.subjects and not stranger:
+            segment.subjects = _grouped(segments, place)
+    for place, segment in enumerate(segments):
+        for item in segment.items:
+            item.subjects = (
+                segment.subject_of(item)
+                or _subject_before(segments, place)
+                or _subject_after(segments, place)
+                or _subject_of_opening(segments, place)
+                or context.subjects
+            )
+        if not segment.subjects:
+            segment.subjects = next((s.subjects for s in reversed(segments[:place]) if s.subjects), ())
+
+
+def _grouped(segments: list[Segment], place: int) -> tuple[str, ...]:
+    """Subjects joined by `and` share what is said of them."""
+    found = segments[place].own_subjects()
+    before = place - 1
+    while before >= 0 and segments[before + 1].joiner == "and" and segments[before].is_subject_alone():
+        if not segments[before + 1].begins_with_subject():
+            break
+        found = segments[before].own_subjects() + found
+        before -= 1
+    after = place + 1
+    while after < len(segments) and segments[after].joiner == "and" and segments[after].is_subject_alone():
+        found += segments[after].own_subjects()
+        after += 1
+    return tuple(dict.fromkeys(found))
+
+
+def _subject_before(segments: list[Segment], place: int) -> tuple[str, ...]:
+    """The last subject named before in the sentence, unless that one closed a list and another is still to come."""
+    found = next((segment for segment in reversed(segments[:place]) if segment.own_subjects()), None)
+    if found is None:
+        return ()
+    if found.items and not found.subject_first() and segments[place].is_list_item() and place + 1 < len(segments):
+        return _subject_after(segments, place) or found.subjects
+    return found.subjects
+
+
+def _subject_after(segments: list[Segment], place: int) -> tuple[str, ...]:
+    for segment in segments[place + 1 :]:
+        if segment.own_subjects():
+            return segment.subjects if not segment.items or not segment.subject_first() else ()
+    return ()
+
+
+def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
+    """`Apart from Fever, Gout causes ...`: what opens the sentence is said of the next subject."""
+    if not segments[place].is_list_item():
+        return ()
+    return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
+
+
+def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
+    """A subject that the graph does not know, in a sentence that says something about it."""
+    if not any(segment.items for segment in segments) or any(segment.find("pronoun") for segment in segments):
+        return None
+    for segment in segments:
+        for run in segment.runs() if not segment.leads else ():
+            words = sentence.text[run[0].start : run[-1].end]
+            if segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words):
+                continue
+            if HAN.search(words):
+                if len(words) > 1 and (segment.items or segment.find("noun")) and not segment.is_list_item():
+                    return words
+            elif words[0].isupper() and not segment.is_list_item() and segment.can_be_subject(run, sentence.text):
+                return words
+    return None

@@ -1,0 +1,151 @@
+"""From an answer to marks: the names, relation nouns and steering words of each sentence, in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from deepseek_fusion.evaluation.consistency.cues import CUES, Kind
+from deepseek_fusion.evaluation.consistency.names import (
+    NOTHING,
+    Meaning,
+    Names,
+    is_latin,
+    lowered,
+    plain,
+    shape,
+    whole_word,
+)
+from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.language import HAN
+
+_STOP = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
+_NUMBERING = re.compile(r"(?:(?<=\s)|^|(?<=[：:]))\(?\d{1,2}[.)、]\s*(?=\D)|^[*•-]\s+", re.MULTILINE)
+_MARKUP = re.compile(r"[*_`#]+")
+_WORD = re.compile(r"[^\W_]+(?:[.'/][^\W_]+)*'?", re.UNICODE)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A stretch of a sentence and what it does in it.
+
+    Attributes:
+        kind: `name` (of the graph), `value` (looks like a code of a relation), `noun` (of a relation), `word`
+            (anything unknown), or what a cue does.
+        relation: of a noun or a value.
+    """
+
+    kind: Kind | Literal["name", "value", "noun", "word"]
+    start: int
+    end: int
+    meaning: Meaning = NOTHING
+    relation: str | None = None
+
+
+@dataclass
+class Sentence:
+    """One sentence: its text (plain, case kept), what is in it, and whether it asks."""
+
+    text: str
+    marks: list[Mark] = field(default_factory=list)
+    asks: bool = False
+
+
+class Scanner:
+    """Splits texts into sentences and marks."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.names = Names(graph)
+        self.nouns = _nouns(graph)
+        self.shapes = _shapes(graph)
+        self._phrases: dict[str, list[str]] = {}
+        for phrase in sorted({*CUES, *self.nouns}, key=len, reverse=True):
+            self._phrases.setdefault(phrase[0], []).append(phrase)
+
+    def sentences(self, answer: str) -> Iterator[Sentence]:
+        """The sentences of an answer; items of a list are sentences too."""
+        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(answer)))
+        start = 0
+        for stop in [*_STOP.finditer(text), None]:
+            end = stop.start() if stop else len(text)
+            if text[start:end].strip():
+                part = text[start:end].strip()
+                yield Sentence(part, list(self._marks(part)), asks="?" in (stop.group() if stop else ""))
+            start = stop.end() if stop else end
+
+    def _marks(self, text: str) -> Iterator[Mark]:
+        low, at = lowered(text), 0
+        while at < len(text):
+            mark = self._mark(low, at)
+            if mark is None:
+                at += 1
+                continue
+            yield mark
+            at = mark.end
+
+    def _mark(self, low: str, at: int) -> Mark | None:
+        """The longest of name, relation noun and cue that begins here; else a word, or nothing."""
+        name = self.names.at(low, at)
+        phrase = next((p for p in self._phrases.get(low[at], ()) if _stands(low, at, p)), None)
+        if name and (phrase is None or name[0] - at >= len(phrase)):
+            return Mark("name", at, name[0], meaning=name[1])
+        if phrase is not None:
+            relation = self.nouns.get(phrase)
+            return Mark("noun" if relation else CUES[phrase], at, at + len(phrase), relation=relation)
+        if HAN.match(low[at]):
+            return Mark("word", at, at + 1)
+        found = _WORD.match(low, at) if is_latin(low[at]) else None
+        return self._word(low, at, _latin_end(low, at, found.end())) if found else None
+
+    def _word(self, low: str, start: int, end: int) -> Mark:
+        word = low[start:end]
+        if word.endswith("n't"):
+            return Mark("not", start, end)
+        if word.endswith("ly"):
+            return Mark("glue", start, end)
+        if relation := self.shapes.get(shape(word)):
+            return Mark("value", start, end, relation=relation)
+        return Mark("word", start, end)
+
+
+def _stands(low: str, at: int, phrase: str) -> bool:
+    return low.startswith(phrase, at) and (not is_latin(phrase[0]) or whole_word(low, at, at + len(phrase)))
+
+
+def _latin_end(low: str, start: int, end: int) -> int:
+    """Where a word of a spaced script ends, if Han characters follow it directly."""
+    return next((i for i in range(start, end) if HAN.match(low[i])), end)
+
+
+def _nouns(graph: Graph) -> dict[str, str]:
+    """How a text may name each relation: its nouns, their last word, an acronym before it, and verbs made of it."""
+    nouns: dict[str, str] = {}
+    for key, relation in graph.relations.items():
+        for noun in (relation.name, relation.plural):
+            full = " ".join(lowered(plain(noun)).split())
+            nouns[full] = key
+            before, _, head = full.rpartition(" ")
+            nouns.setdefault(head, key)
+            if before and re.search(r"[A-Z]{2}", noun):
+                nouns.setdefault(before, key)
+            if (han := re.search(r"[^\x00-\x7f]{2,}$", full)) and before != full:
+                nouns.setdefault(han.group(), key)
+            if head.isascii() and head.endswith("e"):
+                nouns |= {form: key for form in (f"{head}d", f"{head[:-1]}ing") if form not in nouns}
+    return nouns
+
+
+def _shapes(graph: Graph) -> dict[str, str]:
+    """The relation that values of a shape belong to, for relations all of whose objects are single words with digits
+    and letters; a shape that two relations share is left out."""
+    found: dict[str, set[str]] = {}
+    by_relation: dict[str, set[str]] = {}
+    for triple in graph.triples:
+        by_relation.setdefault(triple.relation, set()).add(lowered(plain(triple.object)))
+    for relation, values in by_relation.items():
+        if all(re.fullmatch(r"(?=\S*\d)(?=\S*[a-z])\S+", value) for value in values):
+            for value in values:
+                found.setdefault(shape(value), set()).add(relation)
+    return {form: next(iter(relations)) for form, relations in found.items() if len(relations) == 1}
