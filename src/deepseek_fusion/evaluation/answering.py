@@ -14,7 +14,7 @@ from deepseek_fusion.evaluation.reading import Reading, chunks, read, reads_tree
 from deepseek_fusion.evaluation.writing import Answer, Writer, first_choices
 from deepseek_fusion.models.loading import PLAIN, Language
 
-BATCH = 64
+BATCH = 128
 ROOM = 1 << 15
 """Tokens whose keys and values are held at once while answers are written: fewer rows where answers may be long."""
 UNPADDED = {"deepseek_v32", "deepseek_v4"}

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 TREES = {"llama", "qwen2", "deepseek_v2", "deepseek_v3"}
 """Architectures on which tree attention is tested to be exact. V3.2 and V4 go by what stands next to a token."""
-NODES = 512
-"""Tokens of one tree. Attention grows with the square, the rest of the model is at its best speed from here on."""
+NODES = 256
+"""Tokens of one tree: enough for matrix products at full speed, while attention, which is quadratic, costs little."""
 ROWS = 16
 """Rows read together where there are no trees."""
 
@@ -64,8 +64,7 @@ def read(language: Language, rows: Sequence[list[int]], starts: Sequence[int], k
     """
     order = sorted(range(len(rows)), key=rows.__getitem__)
     if reads_trees(language):
-        for part in _parts(rows, order):
-            yield _read_tree(language, rows, starts, part, keep)
+        yield from (_read_tree(language, rows, starts, part, keep) for part in _parts(rows, order))
     else:
         for part in chunks(sorted(order, key=lambda i: len(rows[i])), ROWS):
             yield _read_padded(language, rows, starts, part)

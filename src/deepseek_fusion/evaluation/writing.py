@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,16 +73,13 @@ class Writer:
         gather_BW = torch.tensor([[0] * (width - len(path)) + path for path in paths], device=self.language.device)
         seen_BW = torch.tensor([[False] * (width - len(path)) + [True] * len(path) for path in paths])
         widen = width - self.seen_BW.shape[1]
-        for number, layer in enumerate(reading.cache.layers):
-            new = [states[0][:, gather_BW].transpose(0, 1) for states in (layer.keys, layer.values)]
-            if not self.answers:
-                self._hold(number, *new)
-                continue
-            old = self.cache.layers[number]
-            self._hold(
-                number,
-                *(torch.cat([pad(a, (0, 0, widen, 0)), b]) for a, b in zip((old.keys, old.values), new, strict=True)),
-            )
+        held = _states(self.cache)
+        for number, states in enumerate(_states(reading.cache)):
+            new = [state[0][:, gather_BW].transpose(0, 1) for state in states]
+            if self.answers:
+                old = [pad(state, (0, 0, widen, 0)) for state in held[number]]
+                new = [torch.cat(pair) for pair in zip(old, new, strict=True)]
+            self._hold(number, *new)
         self.seen_BW = torch.cat([pad(self.seen_BW, (widen, 0)), seen_BW]) if self.answers else seen_BW
         self.answers += answers
 
@@ -112,12 +110,18 @@ class Writer:
         used = int(self.seen_BW.any(0).int().argmax()) if kept else self.seen_BW.shape[1]
         self.seen_BW = self.seen_BW[:, used:]
         rows = torch.tensor(kept, dtype=torch.long, device=self.language.device)
-        for number, layer in enumerate(self.cache.layers):
-            self._hold(number, layer.keys[rows, :, used:], layer.values[rows, :, used:])
+        for number, states in enumerate(_states(self.cache)):
+            self._hold(number, *(state[rows, :, used:] for state in states))
 
     def _hold(self, number: int, keys: Tensor, values: Tensor) -> None:
         if number == len(self.cache.layers):
             self.cache.update(keys, values, number)
         else:
-            layer = self.cache.layers[number]
+            layer: Any = self.cache.layers[number]
             layer.keys, layer.values = keys, values
+
+
+def _states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of each layer."""
+    layers: list[Any] = cache.layers
+    return [(layer.keys, layer.values) for layer in layers]
