@@ -79,7 +79,7 @@ def _text_start(language: Language) -> str:
 
 def _write(out: Path, name: str, kind: str, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str:
     """One task: its data and its YAML, which is our template under a head of its own (JSON is YAML)."""
-    task = f"fusion_{re.sub(r'[^0-9A-Za-z]+', '_', name)}"
+    task = "fusion_" + re.sub(r"\W+", "_", name)
     out.mkdir(parents=True, exist_ok=True)
     data = (out / f"{task}.jsonl").resolve()
     write_jsonl(data, rows)
