@@ -54,7 +54,8 @@ def write_sets(folder: Path) -> list[Path]:
         for n in range(12)
     ]
     chinese = [
-        {"question": f"第{n}种疾病的症状是什么？", "choices": ["发烧", "头痛和咳嗽", f"疲劳{n}", "M10.9"]} for n in range(9)
+        {"question": f"第{n}种疾病的症状是什么？", "choices": ["发烧", "头痛和咳嗽", f"疲劳{n}", "M10.9"]}
+        for n in range(9)
     ]
     files = []
     for name, rows in (("finance set", english), ("医学", chinese)):
@@ -104,6 +105,4 @@ def test_our_exam_scores_the_same(
 def _answers(language: Language, docs: list[dict[str, Any]]) -> list[str]:
     """With the limit of the family, which is what lm-eval can express."""
     longest = max((doc["expected"] for doc in docs), key=lambda text: len(language.encode(text)))
-    return answer_all(
-        language, [language.encode(doc["prompt"]) for doc in docs], [longest for _ in docs], draft=False
-    )
+    return answer_all(language, [language.encode(doc["prompt"]) for doc in docs], [longest for _ in docs], draft=False)
