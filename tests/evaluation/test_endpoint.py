@@ -75,7 +75,10 @@ def serving(reply: Callable[[str, int], Reply]) -> Iterator[tuple[str, Requests]
         def log_message(self, *_: Any) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 64
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -98,11 +101,12 @@ def test_a_model_that_knows_the_exam_answers_it(run: Run, graph: Callable[..., A
     exam = run.step(write_exam, EvaluationConfig(refusals=3), facts, facts)
     items = read_exam(exam.path)
     by_prompt = {item.prompt: item for item in items if item.family != "choice"}
-    choices = {frozenset(item.options): item for item in items if item.family == "choice"}
+    choices = {(item.prompt, frozenset(item.options)): item for item in items if item.family == "choice"}
 
     def reply(prompt: str, _: int) -> Reply:
+        time.sleep(0.005)  # so that requests meet
         lines = prompt.split("\n")
-        if item := choices.get(frozenset(line[3:] for line in lines[1:5])):
+        if item := choices.get((lines[0], frozenset(line[3:] for line in lines[1:5]))):
             letter = next(line[0] for line in lines if line[1:] == f". {item.options[0]}")
             return completion(f"<think>It is not {letter}... or is it?</think>The answer is ({letter}).")
         found = by_prompt.get(prompt) or next((i for i in by_prompt.values() if i.prompt in prompt), None)

@@ -15,7 +15,14 @@ from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.exams.prompts import lettered
-from deepseek_fusion.evaluation.exams.scoring import best, option_pairs, score_options, thinks_aloud, write_answers
+from deepseek_fusion.evaluation.exams.scoring import (
+    best,
+    context_length,
+    option_pairs,
+    score_options,
+    thinks_aloud,
+    write_answers,
+)
 from deepseek_fusion.evaluation.exams.sets import ExamSet, Question, read_set
 from deepseek_fusion.evaluation.statistics import Rate, rate
 from deepseek_fusion.models.loading import Language, load_language
@@ -61,8 +68,7 @@ def _named(exams: Sequence[ExamSet], sets: Source) -> list[ExamSet]:
 
 def _fitting(language: Language, exam: ExamSet, file: Path) -> ExamSet:
     """The set without what this model cannot read whole: nothing is ever cut."""
-    room = getattr(language.model.config, "max_position_embeddings", None) or 1 << 30
-    _, limit = thinks_aloud(language)
+    room, (_, limit) = context_length(language), thinks_aloud(language)
     kept: list[Question] = []
     excluded = {reason: list(lines) for reason, lines in exam.excluded.items()}
     for question in exam.questions:

@@ -17,7 +17,7 @@ from deepseek_fusion.models.loading import Language
 WRITTEN = 32
 """Tokens in which a model that does not think aloud has to name its letter."""
 THOUGHT = 2048
-"""Tokens for one that does."""
+"""Tokens for one that does, at most half of what it can read."""
 Advance = Callable[[int], None]
 
 
@@ -110,7 +110,14 @@ def write_answers(language: Language, exam: ExamSet, advance: Advance) -> list[W
 def thinks_aloud(language: Language) -> tuple[bool, int]:
     """Whether the chat template begins a thought, and how many tokens an answer with its thought may take."""
     opened = templated(language, "").rstrip().endswith("<think>")
-    return opened, THOUGHT if opened or "<think>" in language.tokenizer.get_vocab() else WRITTEN
+    if opened or "<think>" in language.tokenizer.get_vocab():
+        return opened, min(THOUGHT, context_length(language) // 2)
+    return False, WRITTEN
+
+
+def context_length(language: Language) -> int:
+    """Tokens that the model can read and write in all."""
+    return getattr(language.model.config, "max_position_embeddings", None) or 1 << 30
 
 
 def _written(text: str, question: Question, opened: bool) -> Written:
