@@ -178,6 +178,11 @@ class EvaluationConfig(Section):
         default=None, description="Text file for perplexity; public web text of the `evals` package if absent."
     )
     general_tokens: int = Field(default=4096, ge=256, description="Tokens of general text read for perplexity.")
+    sets: tuple[str, ...] = Field(
+        default=(),
+        description="Multiple-choice sets to sit as well (MedQA, MedMCQA, PubMedQA, MMLU, C-Eval or plain JSON Lines "
+        "files), relative to the YAML.",
+    )
     refusals: int = Field(default=40, ge=1, description="Questions on invented subjects in the exam.")
     control: float = Field(
         default=0.25,

@@ -1,26 +1,25 @@
-"""Putting many prompts to a model at once: greedy answers, likelihoods of options, perplexity.
-
-Prompts are decoded together with padding on the left, which is exact under a mask. Where it is not (DeepSeek V3.2
-selects tokens by an index that sees padding, V4 compresses blocks of neighbours), only prompts of equal length meet.
-"""
+"""Putting many prompts to a model at once: greedy answers, likelihoods of options, perplexity."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.evaluation.trees.reading import Reading, chunks, read, reads_trees
+from deepseek_fusion.evaluation.trees.writing import Answer, Writer, first_choices
 from deepseek_fusion.models.loading import PLAIN, Language
 
-T = TypeVar("T")
-
-BATCH = 64
+BATCH = 128
+ROOM = 1 << 15
+"""Tokens whose keys and values are held at once while answers are written: fewer rows where answers may be long."""
 UNPADDED = {"deepseek_v32", "deepseek_v4"}
+"""Padding on the left changes what these answer: one selects tokens by an index that sees it, the other compresses
+blocks of neighbours."""
 SLACK = 16
 """Tokens an answer may be longer than the expected one. It also bounds what over-listing can gain."""
 
@@ -33,33 +32,67 @@ def answer_all(
     advance: Callable[[int], None] = lambda n: None,
     slack: int = SLACK,
     draft: bool = True,
+    place: str = "exam",
 ) -> list[str]:
     """Greedy answers.
 
-    The expected answer is tried first as a draft: if each of its tokens is the model's own first choice, greedy
-    decoding would write exactly it, and one forward pass has shown so. Only other prompts are decoded.
+    The expected answer is read together with its prompt, as a draft: as far as each of its tokens is the model's own
+    first choice, greedy decoding would write exactly that, and goes on from there. A draft confirmed to its end is
+    taken as it is with the token after it.
 
     Args:
         prompts: token ids of each prompt.
         expected: answer to try first; an answer may become `slack` tokens longer than it.
         draft: whether to try at all; wasted on a model that nobody taught.
+        place: what is examined, for errors.
+
+    Raises:
+        FusionError: the model's outputs are not numbers.
     """
     drafts = [language.encode(text) for text in expected]
-    confirmed = _confirmed(language, prompts, {i: ids for i, ids in enumerate(drafts) if ids and draft})
-    # `J45.` may go on as `J45.9`, which is another answer: look one token further.
-    open_ended = {i: ids for i, ids in confirmed.items() if ids[-1] != language.end_of_turn}
-    dotted = {i: ids for i, ids in open_ended.items() if language.decode(ids).endswith(".")}
-    confirmed |= _confirmed(language, prompts, dotted)
-    advance(len(confirmed))
-    answers = [language.decode(confirmed.get(i, [])) for i in range(len(prompts))]
-    open_ = [i for i in range(len(prompts)) if i not in confirmed]
-    for indices in _decodable(language, open_, [len(prompt) for prompt in prompts], [len(d) for d in drafts]):
-        limit = max(len(drafts[i]) for i in indices) + slack
-        made = _decode(language, [prompts[i] for i in indices], limit)
-        for i, ids in zip(indices, made, strict=True):
-            answers[i] = language.decode(ids[: len(drafts[i]) + slack])
-        advance(len(indices))
-    return answers
+    limits = [len(ids) + slack for ids in drafts]
+    made = _greedy(language, prompts, drafts if draft else [[] for _ in prompts], limits, advance, place)
+    return [language.decode(ids) for ids in made]
+
+
+@torch.inference_mode()
+def complete_all(language: Language, prompts: Sequence[list[int]], limit: int) -> list[list[int]]:
+    """Greedy token ids, up to and with the one that ends the turn, at most `limit` of them."""
+    return _greedy(language, prompts, [[] for _ in prompts], [limit] * len(prompts))
+
+
+@torch.inference_mode()
+def likelihoods(
+    language: Language,
+    prompts: Sequence[list[int]],
+    continuations: Sequence[Sequence[list[int]]],
+    advance: Callable[[int], None] = lambda n: None,
+    place: str = "exam",
+) -> list[list[float]]:
+    """Log-likelihood of each continuation of each prompt, summed over its tokens.
+
+    Args:
+        prompts: token ids, at least one each.
+        continuations: token ids of one or more continuations for each prompt, at least one token each.
+        place: what is examined, for errors.
+
+    Raises:
+        FusionError: the model's likelihoods are not numbers.
+    """
+    owners = [(i, ids) for i, own in enumerate(continuations) for ids in own]
+    rows = [prompts[i] + ids[:-1] for i, ids in owners]
+    sums, unread = [0.0] * len(owners), [len(own) for own in continuations]
+    for reading in read(language, rows, [len(prompts[i]) - 1 for i, _ in owners]):
+        total_M = reading.logits_MV.logsumexp(-1)
+        for row, lines in zip(reading.rows, reading.places, strict=True):
+            targets = torch.tensor(owners[row][1], device=total_M.device)
+            sums[row] = (reading.logits_MV[lines, targets] - total_M[lines]).sum().item()
+            unread[owners[row][0]] -= 1
+            advance(unread[owners[row][0]] == 0)
+    if not all(map(math.isfinite, sums)):
+        raise FusionError(f"{place}: the model's likelihoods are not numbers; teach with a lower learning rate.")
+    found = iter(sums)
+    return [[next(found) for _ in own] for own in continuations]
 
 
 def choose_all(
@@ -69,48 +102,23 @@ def choose_all(
     advance: Callable[[int], None] = lambda n: None,
 ) -> list[int]:
     """Index of the option with the highest mean log-likelihood per token."""
-    scores = score_all(language, prompts, options, advance)
-    return [max(range(len(own)), key=own.__getitem__) for own in scores]
+    return [own.index(max(own)) for own in score_all(language, prompts, options, advance)]
 
 
-@torch.inference_mode()
 def score_all(
     language: Language,
     prompts: Sequence[list[int]],
     options: Sequence[Sequence[str]],
     advance: Callable[[int], None] = lambda n: None,
 ) -> list[list[float]]:
-    """Mean log-likelihood per token of each option after its prompt. A prompt that stands before several sets of
-    options is read once.
+    """Mean log-likelihood per token of each option after its prompt.
 
     Raises:
         FusionError: a score is not a number.
     """
-    owners: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-    for index, prompt in enumerate(prompts):
-        owners[tuple(prompt)].append(index)
-    found: list[list[float]] = [[] for _ in prompts]
-    for shared, indices in owners.items():
-        candidates = [language.encode(option) for i in indices for option in options[i]]
-        scores = _option_scores(language, list(shared), candidates)
-        for i in indices:
-            found[i], scores = scores[: len(options[i])], scores[len(options[i]) :]
-            if not all(map(math.isfinite, found[i])):
-                raise FusionError("exam: the model's likelihoods are not numbers; teach with a lower learning rate.")
-        advance(len(indices))
-    return found
-
-
-@torch.inference_mode()
-def complete_all(language: Language, prompts: Sequence[list[int]], limit: int) -> list[list[int]]:
-    """Greedy token ids, up to and with the one that ends the turn, at most `limit` of them."""
-    found: list[list[int]] = [[] for _ in prompts]
-    lengths = [len(prompt) for prompt in prompts]
-    for indices in _decodable(language, range(len(prompts)), lengths, [limit] * len(prompts)):
-        for i, ids in zip(indices, _decode(language, [prompts[i] for i in indices], limit), strict=True):
-            end = ids.index(language.end_of_turn) + 1 if language.end_of_turn in ids else len(ids)
-            found[i] = ids[:end]
-    return found
+    encoded = [[language.encode(option) for option in own] for own in options]
+    sums = likelihoods(language, prompts, encoded, advance)
+    return [[s / len(ids) for s, ids in zip(*pair, strict=True)] for pair in zip(sums, encoded, strict=True)]
 
 
 @torch.inference_mode()
@@ -129,7 +137,7 @@ def perplexity(language: Language, texts: Sequence[str], tokens: int, window: in
         if left <= 0:
             break
     total, count = 0.0, 0
-    for indices in _equal_lengths(list(range(len(windows))), [len(row) for row in windows]):
+    for indices in _equal_lengths([len(row) for row in windows]):
         ids_BL = torch.tensor([windows[i] for i in indices], device=language.device)
         hidden = language.hidden(ids_BL)[:, :-1].flatten(0, 1)
         for part, targets in zip(hidden.split(256), ids_BL[:, 1:].flatten().split(256), strict=True):
@@ -138,28 +146,98 @@ def perplexity(language: Language, texts: Sequence[str], tokens: int, window: in
     return math.exp(total / max(1, count)), count
 
 
-def _confirmed(
-    language: Language, prompts: Sequence[list[int]], drafts: Mapping[int, list[int]]
-) -> dict[int, list[int]]:
-    """The drafts (by index of their prompt) that greedy decoding would write, each with the token it writes next."""
-    found: dict[int, list[int]] = {}
-    for indices in _chunks(sorted(drafts, key=lambda i: len(prompts[i]) + len(drafts[i]))):
-        pairs = [(prompts[i], drafts[i]) for i in indices]
-        for i, made in zip(indices, _first_choices(language, pairs), strict=True):
-            if made[:-1] == drafts[i]:
-                found[i] = made
-    return found
+def _greedy(
+    language: Language,
+    prompts: Sequence[list[int]],
+    drafts: Sequence[list[int]],
+    limits: Sequence[int],
+    advance: Callable[[int], None] = lambda n: None,
+    place: str = "exam",
+) -> list[list[int]]:
+    """Token ids of each answer, its end included; a draft that is not confirmed costs only its reading."""
+    rows = [prompt + ids for prompt, ids in zip(prompts, drafts, strict=True)]
+    written: dict[int, list[int]] = {}
+
+    def keep(answers: Sequence[Answer]) -> None:
+        written.update((answer.index, answer.ids) for answer in answers)
+        advance(len(answers))
+
+    def begun(reading: Reading) -> list[Answer]:
+        return [
+            _begin(language, index, first_choices(reading.logits_MV[lines], place), rows[index], limits[index])
+            for index, lines in zip(reading.rows, reading.places, strict=True)
+        ]
+
+    trees = reads_trees(language)
+    readings = read(language, rows, [len(prompt) - 1 for prompt in prompts], keep=trees)
+    if trees:
+        _write(language, readings, begun, prompts, keep, place)
+    else:
+        answers = [answer for reading in readings for answer in begun(reading)]
+        _generate(language, answers, prompts, keep)
+    return [written[index] for index in range(len(prompts))]
 
 
-def _first_choices(language: Language, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[int]]:
-    """The model's first choice for each token of the second of a pair, read after the first, and for one more."""
-    rows = [prompt + draft for prompt, draft in pairs]
-    length = max(map(len, rows))
-    ids_BL = torch.tensor([row + [language.end_of_turn] * (length - len(row)) for row in rows], device=language.device)
-    hidden_BLD = language.hidden(ids_BL)
-    wanted = [hidden_BLD[row, len(prompt) - 1 : len(prompt) + len(draft)] for row, (prompt, draft) in enumerate(pairs)]
-    choices = torch.cat([language.head(part).argmax(-1) for part in torch.cat(wanted).split(256)])
-    return [part.tolist() for part in choices.split([len(part) for part in wanted])]
+def _begin(language: Language, index: int, choices: list[int], row: list[int], limit: int) -> Answer:
+    """An answer as far as the draft at the end of the row is the model's own choice, with the token that follows."""
+    draft = row[len(row) - len(choices) + 1 :]
+    agreed = next((i for i, token in enumerate(draft) if token != choices[i]), len(draft))
+    made = choices[: agreed + 1]
+    if draft and agreed == len(draft):
+        # `J45.` may go on as `J45.9`, which is another answer: look one token further.
+        limit = len(made) + language.decode(made).endswith(".")
+    return Answer(index, made, limit, _ends(language))
+
+
+def _ends(language: Language) -> frozenset[int]:
+    """Tokens that end an answer."""
+    config = language.model.generation_config
+    ends = config.eos_token_id if config is not None else None
+    if ends is None:
+        return frozenset([language.end_of_turn])
+    return frozenset([ends] if isinstance(ends, int) else ends)
+
+
+def _write(
+    language: Language,
+    readings: Iterator[Reading],
+    begun: Callable[[Reading], list[Answer]],
+    prompts: Sequence[list[int]],
+    keep: Callable[[Sequence[Answer]], None],
+    place: str,
+) -> None:
+    """Read on while there is room for more rows, write one token in each of them otherwise."""
+    writer = Writer(language, place)
+    reading = next(readings, None)
+    while reading is not None or writer.answers:
+        if reading is not None and len(writer.answers) < BATCH and writer.tokens < ROOM:
+            answers = begun(reading)
+            keep([answer for answer in answers if answer.done])
+            open_ = [(answer, path) for answer, path in zip(answers, reading.paths, strict=True) if not answer.done]
+            if open_:
+                paths = [path[: len(prompts[answer.index]) + len(answer.ids) - 1] for answer, path in open_]
+                writer.admit([answer for answer, _ in open_], reading, paths)
+            reading = next(readings, None)
+        else:
+            keep(writer.step())
+
+
+def _generate(
+    language: Language,
+    answers: Sequence[Answer],
+    prompts: Sequence[list[int]],
+    keep: Callable[[Sequence[Answer]], None],
+) -> None:
+    """The same by the library, for models that read no trees: rows together that end at about the same time."""
+    keep([answer for answer in answers if answer.done])
+    left = sorted((a for a in answers if not a.done), key=lambda a: (a.limit - len(a.ids), len(prompts[a.index])))
+    rows = [prompts[answer.index] + answer.ids for answer in left]
+    unpadded = language.model.config.model_type in UNPADDED
+    for indices in _equal_lengths(list(map(len, rows))) if unpadded else chunks(range(len(rows)), BATCH):
+        limit = max(left[i].limit - len(left[i].ids) for i in indices)
+        for i, made in zip(indices, _decode(language, [rows[i] for i in indices], limit), strict=True):
+            left[i].ids = (left[i].ids + made)[: left[i].limit]
+        keep([left[i] for i in indices])
 
 
 def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[list[int]]:
@@ -172,60 +250,8 @@ def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[l
     return [list(row) for row in made[:, width:].tolist()]
 
 
-def _option_scores(language: Language, prompt: list[int], candidates: Sequence[list[int]]) -> list[float]:
-    if language.model.config.model_type in UNPADDED:
-        return [score for part in _chunks(candidates) for score in _whole_scores(language, prompt, part)]
-    first = language.model(torch.tensor([prompt], device=language.device), use_cache=True, logits_to_keep=1)
-    first_V = first.logits[0, -1].float().log_softmax(-1)
-    scores: list[float] = []
-    for start in range(0, len(candidates), BATCH):
-        part = candidates[start : start + BATCH]
-        length = max(map(len, part))
-        rows = [row + [language.end_of_turn] * (length - len(row)) for row in part]
-        ids_BL = torch.tensor(rows, device=language.device)
-        cache = _repeated(language, prompt, len(part)) if start or len(candidates) > BATCH else first.past_key_values
-        if cache is first.past_key_values:
-            cache.batch_repeat_interleave(len(part))
-        logits = language.model(ids_BL, past_key_values=cache, use_cache=True).logits.float().log_softmax(-1)
-        for row, ids in enumerate(part):
-            rest = sum(logits[row, j, ids[j + 1]].item() for j in range(len(ids) - 1))
-            scores.append((first_V[ids[0]].item() + rest) / len(ids))
-    return scores
-
-
-def _whole_scores(language: Language, prompt: list[int], candidates: Sequence[list[int]]) -> list[float]:
-    """The same without a shared prefix, for models whose cache cannot be repeated (DeepSeek V4)."""
-    length = max(map(len, candidates))
-    rows = [prompt + ids + [language.end_of_turn] * (length - len(ids)) for ids in candidates]
-    hidden_BLD = language.hidden(torch.tensor(rows, device=language.device))[:, len(prompt) - 1 : -1]
-    scores = language.head(hidden_BLD).float().log_softmax(-1)
-    return [
-        sum(scores[row, j, token].item() for j, token in enumerate(ids)) / len(ids)
-        for row, ids in enumerate(candidates)
-    ]
-
-
-def _repeated(language: Language, prompt: list[int], times: int) -> object:
-    cache = language.model(torch.tensor([prompt], device=language.device), use_cache=True).past_key_values
-    cache.batch_repeat_interleave(times)
-    return cache
-
-
-def _decodable(
-    language: Language, indices: Sequence[int], lengths: Sequence[int], limits: Sequence[int]
-) -> list[Sequence[int]]:
-    """Batches to decode together: answers of about one length, so that few rows wait for the others."""
-    if language.model.config.model_type in UNPADDED:
-        return _equal_lengths(indices, lengths)
-    return _chunks(sorted(indices, key=lambda i: (limits[i], lengths[i])))
-
-
-def _chunks(indices: Sequence[T]) -> list[Sequence[T]]:
-    return [indices[i : i + BATCH] for i in range(0, len(indices), BATCH)]
-
-
-def _equal_lengths(indices: Sequence[int], lengths: Sequence[int]) -> list[Sequence[int]]:
+def _equal_lengths(lengths: Sequence[int]) -> list[Sequence[int]]:
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    for index in indices:
-        groups[lengths[index]].append(index)
-    return [chunk for length in sorted(groups) for chunk in _chunks(groups[length])]
+    for index, length in enumerate(lengths):
+        groups[length].append(index)
+    return [chunk for length in sorted(groups) for chunk in chunks(groups[length], BATCH)]
