@@ -138,14 +138,14 @@ def test_completions_are_those_of_one_prompt_at_a_time(language: Load, architect
 
 def test_many_options_on_one_prompt(language: Load) -> None:
     loaded = language("llama")
-    prompts = [loaded.encode_question("code?")] * 24 + [loaded.encode_question("symptom?")]
-    words = [f"{chr(65 + number % 26)}{number}.{number * 7 % 10}" for number in range(96)]
-    options = [words[4 * row : 4 * row + 4] for row in range(24)] + [["fever", "cough"]]
+    prompts = [loaded.encode_question("code?")] * 40 + [loaded.encode_question("symptom?")]
+    words = [f"{chr(65 + number % 26)}{number}.{number * 7 % 10}" for number in range(160)]
+    options = [words[4 * row : 4 * row + 4] for row in range(40)] + [["fever", "cough"]]
     assert sum(map(len, options)) > BATCH
     seen: list[int] = []
     chosen = choose_all(loaded, prompts, options, seen.append)
-    assert sum(seen) == 25
-    for row in (0, 5, 15, 16, 17, 23, 24):
+    assert sum(seen) == 41
+    for row in (0, 5, 31, 32, 33, 39, 40):
         scores = [naive_score(loaded, prompts[row], option) for option in options[row]]
         assert chosen[row] == scores.index(max(scores))
 

@@ -22,7 +22,7 @@ from deepseek_fusion.evaluation.controls import sit_controls
 from deepseek_fusion.evaluation.exam import write_exam
 from deepseek_fusion.evaluation.families import FAMILIES, Item
 from deepseek_fusion.evaluation.graded import Graded
-from deepseek_fusion.evaluation.sitting import _chosen, _graded, sit_exam
+from deepseek_fusion.evaluation.sitting import _likeliest, sit_exam, written_row
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.models.source import ModelSource
 from knowledge_samples import GRAPHS
@@ -54,12 +54,12 @@ def sitting(answers: dict[str, tuple[str, str]], cloze: str = "", refusal: str =
                 f"question-{number}-{place}", "question", "?", True, (GRAPH.fact_id(triple),), ((triple.object,),)
             )
             items.append(item)
-            rows[item.id] = _graded(item, answers.get(triple.subject, ("no", "no"))[number])
+            rows[item.id] = written_row(item, answers.get(triple.subject, ("no", "no"))[number])
         item = Item(f"cloze-{place}", "cloze", "?", False, (GRAPH.fact_id(triple),), ((triple.object,),))
         items.append(item)
-        rows[item.id] = _graded(item, cloze)
+        rows[item.id] = written_row(item, cloze)
     item = Item("refusal-0", "refusal", "?", True)
-    return Sitting([*items, item], {**rows, item.id: _graded(item, refusal)}, {**GENERAL, **general})
+    return Sitting([*items, item], {**rows, item.id: written_row(item, refusal)}, {**GENERAL, **general})
 
 
 BEFORE = sitting({"Asthma": ("surely it is X1 they say", "?"), "Anemia": ("X2", "X2"), "Epilepsy": ("", "known as X4")})
@@ -178,9 +178,9 @@ def test_controls_stand_beside_both_models_on_the_same_items(grader: _Grader) ->
 
 def test_guessing_is_among_the_controls_of_a_choice() -> None:
     item = Item("choice-0", "choice", "?", True, (GRAPH.fact_id(GRAPH.triples[0]),), (("X0",),), "", ("X0", "X1"))
-    row = _chosen(item, [-1.0, -3.0])
+    row = _likeliest(item, [-1.0, -3.0])
     assert row["confidence"] == pytest.approx(1 / (1 + math.exp(-2)))
-    assert _chosen(item, [-3.0, -1.0])["right"] == [False]
+    assert _likeliest(item, [-3.0, -1.0])["right"] == [False]
     both = Sitting([item], {item.id: row}, GENERAL)
     grader = _Grader(EvaluationConfig(bootstrap=100), GRAPH, both, both)
     found = {"controls": [{"name": "option_only", "family": "choice", "answers": [{"id": item.id, "right": [False]}]}]}

@@ -100,13 +100,13 @@ def test_a_model_that_knows_the_exam_answers_it(run: Run, graph: Callable[..., A
     facts = graph(table, **section)
     exam = run.step(write_exam, EvaluationConfig(refusals=3), facts, facts)
     items = read_exam(exam.path)
-    by_prompt = {item.prompt: item for item in items if item.family != "choice"}
-    choices = {(item.prompt, frozenset(item.options)): item for item in items if item.family == "choice"}
+    by_prompt = {item.prompt: item for item in items if not item.options}
+    choices = {(item.prompt, frozenset(item.options)): item for item in items if item.options}
 
     def reply(prompt: str, _: int) -> Reply:
         time.sleep(0.005)  # so that requests meet
         lines = prompt.split("\n")
-        if item := choices.get((lines[0], frozenset(line[3:] for line in lines[1:5]))):
+        if item := choices.get((lines[0], frozenset(line[3:] for line in lines[1:] if line[1:3] == ". "))):
             letter = next(line[0] for line in lines if line[1:] == f". {item.options[0]}")
             return completion(f"<think>It is not {letter}... or is it?</think>The answer is ({letter}).")
         found = by_prompt.get(prompt) or next((i for i in by_prompt.values() if i.prompt in prompt), None)
@@ -124,7 +124,8 @@ def test_a_model_that_knows_the_exam_answers_it(run: Run, graph: Callable[..., A
     assert set(rows) == {item.id for item in items}
     for item in items:
         row = rows[item.id]
-        assert set(row) == {"id", "family", "answer", "right", "mentioned", "declined"}
+        extra = {"confidence"} if item.options else set()
+        assert set(row) == {"id", "family", "answer", "right", "mentioned", "declined"} | extra
         assert row["declined"] if item.family == "refusal" else all(row["right"]), (item, row)
         assert item.family == "refusal" or len(row["right"]) == len(item.facts)
     questions = read_json(made.path / "general.json")["questions"]

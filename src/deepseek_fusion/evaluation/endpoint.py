@@ -27,7 +27,7 @@ from deepseek_fusion.evaluation.exam import Item, read_exam
 from deepseek_fusion.evaluation.exams.prompts import letter_in, lettered, without_thought
 from deepseek_fusion.evaluation.general import QUESTIONS
 from deepseek_fusion.evaluation.matching import is_mentioned
-from deepseek_fusion.evaluation.sitting import _chosen, _graded
+from deepseek_fusion.evaluation.sitting import chosen_row, written_row
 from deepseek_fusion.knowledge.language import language_of
 
 CONTINUE = {
@@ -225,8 +225,8 @@ def sit_exam_at(out: Path, section: EvaluationConfig, endpoint: Endpoint, exam: 
         FusionError: as `Endpoint.ask`.
     """
     items = read_exam(exam.path)
-    written = [item for item in items if item.family != "choice"]
-    chosen = [item for item in items if item.family == "choice"]
+    written = [item for item in items if not item.options]
+    chosen = [item for item in items if item.options]
     with track("examining", len(items) + len(QUESTIONS)) as progress:
         expected = [item.expected for item in written]
         answers = endpoint.answer_all([_prompt(item) for item in written], expected, progress.advance)
@@ -234,7 +234,7 @@ def sit_exam_at(out: Path, section: EvaluationConfig, endpoint: Endpoint, exam: 
         asked = [_lettered(item, order) for item, order in zip(chosen, orders, strict=True)]
         letters = endpoint.ask_all(asked, [LETTER_TOKENS] * len(asked), progress.advance)
         general = endpoint.answer_all([question for question, _ in QUESTIONS], [""] * len(QUESTIONS), progress.advance)
-    rows = [_graded(item, answer) for item, answer in zip(written, answers, strict=True)]
+    rows = [written_row(item, answer) for item, answer in zip(written, answers, strict=True)]
     rows += [_lettered_row(*each) for each in zip(chosen, orders, letters, strict=True)]
     write_jsonl(out / "answers.jsonl", rows)
     questions = [
@@ -242,6 +242,7 @@ def sit_exam_at(out: Path, section: EvaluationConfig, endpoint: Endpoint, exam: 
         for (question, names), answer in zip(QUESTIONS, general, strict=True)
     ]
     write_json(out / "general.json", {"questions": questions})
+    write_json(out / "model.json", {"parameters": None})
 
 
 def _prompt(item: Item) -> str:
@@ -264,8 +265,8 @@ def _lettered_row(item: Item, order: Sequence[int], text: str) -> dict[str, Any]
     answer = without_thought(text)
     letter = None if answer is None else letter_in(answer, [item.options[i] for i in order])
     if letter is not None:
-        return _chosen(item, order[letter])
-    return {**_chosen(item, 0), "answer": answer or "", "right": [False], "mentioned": [False]}
+        return chosen_row(item, order[letter])
+    return {**chosen_row(item, 0), "answer": answer or "", "right": [False], "mentioned": [False]}
 
 
 def _counted(answers: Iterator[str], advance: Callable[[int], None]) -> Iterator[str]:

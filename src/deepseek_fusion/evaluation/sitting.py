@@ -46,8 +46,8 @@ def sit_exam(
             draft=adapter is not None,
         )
         scores = score_all(language, read_prompts(language, chosen), [i.options for i in chosen], progress.advance)
-    rows = [_graded(item, answer) for item, answer in zip(written, answers, strict=True)]
-    rows += [_chosen(item, own) for item, own in zip(chosen, scores, strict=True)]
+    rows = [written_row(item, answer) for item, answer in zip(written, answers, strict=True)]
+    rows += [_likeliest(item, own) for item, own in zip(chosen, scores, strict=True)]
     write_jsonl(out / "answers.jsonl", rows)
     write_json(out / "general.json", _general(language, section, general, corpus))
     write_json(out / "model.json", {"parameters": language.model.num_parameters()})
@@ -70,7 +70,7 @@ def read_prompts(language: Language, items: Sequence[Item]) -> list[list[int]]:
     ]
 
 
-def _graded(item: Item, answer: str) -> dict[str, Any]:
+def written_row(item: Item, answer: str) -> dict[str, Any]:
     """A written answer: for each fact whether it stands in it, strictly and at all."""
     return {
         "id": item.id,
@@ -82,10 +82,8 @@ def _graded(item: Item, answer: str) -> dict[str, Any]:
     }
 
 
-def _chosen(item: Item, scores: Sequence[float]) -> dict[str, Any]:
-    """The likeliest option, and its probability among the options (softmax of their mean log-likelihoods)."""
-    choice = max(range(len(scores)), key=scores.__getitem__)
-    confidence = 1 / sum(math.exp(score - scores[choice]) for score in scores)
+def chosen_row(item: Item, choice: int, confidence: float | None = None) -> dict[str, Any]:
+    """A chosen option, with the probability of it among the options where that is known."""
     right = [choice == 0]
     return {
         "id": item.id,
@@ -96,6 +94,12 @@ def _chosen(item: Item, scores: Sequence[float]) -> dict[str, Any]:
         "declined": False,
         "confidence": confidence,
     }
+
+
+def _likeliest(item: Item, scores: Sequence[float]) -> dict[str, Any]:
+    """The likeliest option, and its probability: a softmax of the mean log-likelihoods."""
+    choice = max(range(len(scores)), key=scores.__getitem__)
+    return chosen_row(item, choice, 1 / sum(math.exp(score - scores[choice]) for score in scores))
 
 
 def _general(
