@@ -15,11 +15,12 @@ from transformers import AutoModelForCausalLM
 import processes
 from deepseek_fusion.core.artifacts import read_json, read_jsonl
 from deepseek_fusion.core.config import load_config
+from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
 from deepseek_fusion.doctor import examine
 from deepseek_fusion.evaluation.families import FAMILIES
-from deepseek_fusion.pipeline import Release, quick, teach
+from deepseek_fusion.pipeline import Examination, Release, evaluate, labelling, quick, teach
 from deepseek_fusion.serving.answer import answer
 from knowledge_samples import GRAPHS
 
@@ -39,7 +40,10 @@ SMALL = {
         "refusals": 4,
         "bootstrap": 100,
         "controls": 4,
+        "robustness": {"questions": 2, "budget": 1},
+        "consistency": {"judge_steps": 2},
     },
+    "gate": {"facts": None, "forgetting": None, "perplexity": None},
 }
 
 
@@ -94,8 +98,9 @@ def english(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
     return file
 
 
-STAGES = {"corpus", "graph", "exam", "sitting", "abilities", "lessons", "replay", "adapter", "leaks", "shuffled"}
-STAGES |= {"controls", "weights", "card"}
+STAGES = {"corpus", "graph", "exam", "sitting", "lessons", "replay", "adapter", "leaks", "shuffled", "weights"}
+MEASURED = {"coverage", "consistency", "calibration", "card"}
+STAGES |= MEASURED
 
 
 def test_every_stage_leaves_its_artifact_and_the_release_is_whole(english: Path) -> None:
@@ -122,9 +127,9 @@ def test_the_card_says_what_was_measured(english: Path) -> None:
     assert [row["family"] for row in card["families"]] == list(FAMILIES)
     assert card["control"]["facts"] > 0
     assert card["leaks"]["exact"] == card["leaks"]["near"] == 0
-    assert {row["name"] for row in card["controls"]} >= {"taught_with_facts", "facts_in_context", "option_only"}
-    assert card["general"]["instructions"]["now"]["n"] >= 20
-    assert card["general"]["format"]["ended"]["before"]["n"] >= 20
+    assert card["coverage"]["tree"]["facts"] == 28
+    assert sum(card["consistency"]["claims"].values()) > 0
+    assert card["gate"] is None  # nothing to compare with
     assert all(row["control"] for row in card["families"] if row["family"] != "refusal")
     assert all(gate["passed"] for gate in card["gates"])
     assert card["cost"]["tokens"] == card["curve"][-1]["tokens"]
@@ -161,7 +166,7 @@ def test_another_bootstrap_only_makes_another_card(english: Path, control: float
     before = times(work)
     taught(english, f"evaluation.control={control}", f"evaluation.bootstrap={101 + int(control * 4)}")
     new = stages(times(work).keys() - before.keys())
-    assert new == {"card", "release"}
+    assert new == {"coverage", "calibration", "card", "release"}
     assert before.items() <= times(work).items()
 
 
@@ -174,6 +179,55 @@ def test_other_exposures_make_other_lessons_from_the_same_graph(english: Path) -
     assert not new & {"corpus", "graph", "replay", "shuffled"}
     assert release.version == VersionStore(work).current()
     assert read_json(release.card)["control"] is None
+
+
+def examined(file: Path, model: str, *overrides: str) -> tuple[Examination, dict[str, Any]]:
+    config = load_config(file, overrides)
+    with Run(config.work_folder) as run:
+        found = evaluate(config, run, model)
+    return found, read_json(found.card)
+
+
+def test_a_release_is_examined_as_it_was_when_it_was_taught(models: Callable[[str], Path], tmp_path: Path) -> None:
+    file = write_project(tmp_path / "p", models("llama"))
+    release = taught(file)
+    found, card = examined(file, str(release.path))
+    before = read_json(release.card)
+    assert card["facts"] == before["facts"]
+    assert card["families"] == [{**row, "control": None} for row in before["families"]]
+    assert card["cost"] is card["lessons"] is card["curve"] is None
+    assert {row["name"] for row in card["controls"]} >= {"facts_in_context", "option_only"}
+    assert {attack["name"] for attack in card["robustness"]["attacks"]} == {"hotflip", "projected", "random"}
+    assert card["general"]["instructions"]["now"]["n"] >= 20
+    assert card["consistency"]["nli"] is None  # too few subjects for a judge of our own
+    assert found.report.is_file()
+
+    desk = labelling(load_config(file), "甲")
+    claim = desk.state()["claim"]
+    desk.label(claim["id"], "supported")
+    _, again = examined(file, str(release.path))
+    assert again["consistency"]["agreement"]["human"] is not None
+
+
+def test_a_worse_model_fails_the_gate_and_is_not_made_current(models: Callable[[str], Path], tmp_path: Path) -> None:
+    margins = {"facts": None, "forgetting": None, "perplexity": "no_worse_than 1"}
+    file = write_project(tmp_path / "p", models("llama"), gate=margins, evaluation={"control": 0})
+    first = taught(file)
+    assert first.passed is None
+    second = taught(file, "training.learning_rate=0.0001")
+    card = read_json(second.card)
+    (perplexity,) = [row for row in card["gate"]["dimensions"] if row["name"] == "perplexity"]
+    assert second.passed is False
+    assert perplexity["judgement"] == "worse"
+    assert VersionStore(file.parent / "work").current() == first.version
+    assert taught(file).version == first.version
+    code, _, _ = fusion(file.parent, "evaluate", str(second.path), "fusion.yaml")
+    assert code == 1
+
+
+def test_an_endpoint_without_a_model_is_one_sentence(english: Path) -> None:
+    with pytest.raises(FusionError, match="write it as http://localhost:1/v1#MODEL"):
+        examined(english, "http://localhost:1/v1")
 
 
 def test_chinese_facts_without_documents(models: Callable[[str], Path], tmp_path: Path) -> None:

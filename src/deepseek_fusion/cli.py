@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deepseek_fusion.core.config import Config
     from deepseek_fusion.core.versions import VersionStore
 
-USER_MISTAKE, INTERRUPTED = 2, 130
+GATE_FAILED, USER_MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 class Commands(typer.core.TyperGroup):
@@ -89,7 +89,46 @@ def teach(
         release = pipeline.teach(config, run)
     print_card(read_json(release.card))
     typer.echo(f"This run took {time.process_time() - cpu:,.0f} core-seconds.")
-    typer.echo(f"{release.version.id} is current: {_shown(release.path)}\nReport: {_shown(release.report)}")
+    state = "was not made current, the gate found it worse" if release.passed is False else "is current"
+    typer.echo(f"{release.version.id} {state}: {_shown(release.path)}\nReport: {_shown(release.report)}")
+    _exit_by(release.passed)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model or release folder, a GGUF file, a hub id, or an endpoint as http://host:port/v1#name; the "
+            "word `label` puts claims of the current release before you, to judge them.",
+        ),
+    ],
+    project: ProjectArgument,
+    labeller: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With `label`: who judges; your login name if absent.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser", help="With `label`: in the browser.")] = False,
+    overrides: SetOption = None,
+) -> None:
+    """Examine any model on a project, against the project's base model and its current release.
+
+    The exit code is 1 if the gate finds the model worse than the current release.
+    """
+    config = _load(project, overrides)
+    if model == "label":
+        _label(config, labeller, browser)
+        return
+    from deepseek_fusion import pipeline
+    from deepseek_fusion.core.artifacts import read_json
+    from deepseek_fusion.core.events import Console, EventLog, listen
+    from deepseek_fusion.core.run import Run
+
+    with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
+        examined = pipeline.evaluate(config, run, model)
+    print_card(read_json(examined.card))
+    typer.echo(f"Card: {_shown(examined.card)}\nReport: {_shown(examined.report)}")
+    _exit_by(examined.passed)
 
 
 @app.command()
@@ -156,6 +195,24 @@ def main() -> None:
     app(prog_name="deepseek-fusion")
 
 
+def _label(config: Config, labeller: str | None, browser: bool) -> None:
+    import getpass
+
+    from deepseek_fusion.core.events import Console, listen
+    from deepseek_fusion.evaluation.consistency.labels import label_in_browser, label_in_terminal
+    from deepseek_fusion.pipeline import labelling
+
+    with listen(Console()):
+        desk = labelling(config, labeller or getpass.getuser())
+        done = label_in_browser(desk) if browser else label_in_terminal(desk)
+    typer.echo(f"{done} claims judged. Run `deepseek-fusion evaluate` to see how far people and program agree.")
+
+
+def _exit_by(passed: bool | None) -> None:
+    if passed is False:
+        raise typer.Exit(GATE_FAILED)
+
+
 def _load(project: Path, overrides: list[str] | None = None) -> Config:
     from deepseek_fusion.core.config import load_config
 
@@ -187,19 +244,23 @@ def print_card(card: dict[str, Any]) -> None:
     from rich.console import Console as Terminal
     from rich.table import Table
 
-    summary, perplexity = card["summary"], card["general"]["perplexity"]
+    summary, perplexity, gate = card["summary"], card["general"]["perplexity"], card["gate"]
     table = Table("", "before", "now", title=card["name"])
     for family in card["families"]:
         table.add_row(family["family"], _percent(family["before"]), _percent(family["now"]))
     table.add_section()
     table.add_row(f"known of {summary['facts']} facts", _percent(summary["before"]), _percent(summary["now"]))
-    change = perplexity["now"] / perplexity["before"] - 1
-    table.add_row("general perplexity", f"{perplexity['before']:.2f}", f"{perplexity['now']:.2f} ({change:+.1%})")
+    if perplexity:
+        change = f"{perplexity['now']:.2f} ({perplexity['change']:+.1%})"
+        table.add_row("general perplexity", f"{perplexity['before']:.2f}", change)
     terminal = Terminal(highlight=False)
     terminal.print(table)
     terminal.print(
         "Facts: " + " · ".join(f"{summary[state]} {state}" for state in ("learned", "kept", "lost", "unknown"))
     )
+    if gate:
+        judged = [f"{row['name']} {row['judgement']}" for row in gate["dimensions"] if row["judgement"] != "equal"]
+        terminal.print(f"Gate against the current release: {gate['verdict']}" + "".join(f" · {text}" for text in judged))
 
 
 def _percent(rate: dict[str, float]) -> str:

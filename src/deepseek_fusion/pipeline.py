@@ -6,27 +6,39 @@ whose inputs did not change is kept; a step that was killed leaves nothing behin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from deepseek_fusion.core.artifacts import Artifact, read_json
+from deepseek_fusion.core.artifacts import MANIFEST, Artifact, read_json
 from deepseek_fusion.core.config import Config, CurriculumConfig
+from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.abilities import packaged_sets, sit_abilities
+from deepseek_fusion.evaluation.calibration import calibrate
 from deepseek_fusion.evaluation.card import CardConfig, grade
+from deepseek_fusion.evaluation.consistency.build import check_consistency
+from deepseek_fusion.evaluation.consistency.judge import can_teach, train_judge
+from deepseek_fusion.evaluation.consistency.labels import Desk, open_desk
 from deepseek_fusion.evaluation.controls import sit_controls
+from deepseek_fusion.evaluation.coverage import map_coverage
+from deepseek_fusion.evaluation.endpoint import Endpoint, sit_exam_at
 from deepseek_fusion.evaluation.exam import write_exam
+from deepseek_fusion.evaluation.exams.build import sit_sets
+from deepseek_fusion.evaluation.gate import exit_code
+from deepseek_fusion.evaluation.gate import judge as judge_release
 from deepseek_fusion.evaluation.general import packaged_text
 from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.leaks import check_leaks
+from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.sitting import sit_exam
 from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
@@ -34,72 +46,119 @@ from deepseek_fusion.serving.weights import export_weights
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 
-EXAM, LEAKS, SITTING = ("refusals", "seed"), ("leaks",), ("general_tokens",)
-CONTROL, CONTROLS = ("control", "seed"), ("controls", "seed")
+EXAM, LEAKS, SITTING, ATTACK = (
+    ("refusals", "seed"),
+    ("leaks",),
+    ("general_tokens",),
+    ("robustness", "seed", "bootstrap"),
+)
+CONTROL, CONTROLS, MEASURED = ("control", "seed"), ("controls", "seed"), ("seed", "bootstrap")
 """The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
+
+LABELS = "labels.jsonl"
+"""What people said about claims, in the work folder (`evaluate label`)."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """What `teach` leaves behind."""
+    """What `teach` leaves behind; `passed` is the gate's verdict, None where there was nothing to compare with."""
 
     version: Version
     path: Path
     card: Path
     report: Path
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What `evaluate` leaves behind."""
+
+    card: Path
+    report: Path
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every model of a project is examined on, and what its base answers."""
+
+    model: ModelSource
+    general: Source
+    corpus: Artifact
+    graph: Artifact
+    exam: Artifact
+    before: Artifact
 
 
 def teach(config: Config, run: Run) -> Release:
-    """Documents and facts in, an examined release out.
+    """Documents and facts in, an examined release out. It becomes the current one unless the gate finds it worse.
 
     Raises:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    model = find_model(config.model, config.folder, config.precision)
-    general = Source((config.evaluation.general_text or str(packaged_text()),), config.folder)
+    ground = _ground(config, run)
+    lessons, adapter = _taught(config, config.curriculum, run, ground.model, ground.graph, ground.corpus)
+    leaks = run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
+    after = _sat(config, run, ground, ground.model, adapter)
+    control_exam, control = _format_control(config, run, ground, lessons)
 
-    corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
-    exam = run.step(
-        write_exam, config.evaluation.only(*EXAM), graph, graph
-    )  # before lessons exist: held out by construction
-    before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
-    sets = packaged_sets()
-    abilities_before = run.step(sit_abilities, None, model, None, graph, sets)
-
-    lessons, adapter = _taught(config, config.curriculum, run, model, graph, corpus)
-    leaks = run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
-    after = run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, general, corpus)
-    abilities_after = run.step(sit_abilities, None, model, adapter, graph, sets)
-    controls = _controls(config, run, model, adapter, graph, exam)
-    control_exam, control = _format_control(config, run, model, graph, lessons)
-
-    weights = run.step(export_weights, config.serving, model, adapter)
-    card = run.step(
-        grade,
-        CardConfig(name=config.name, command=f"deepseek-fusion teach {config.file.name}", evaluation=config.evaluation),
-        Graded(
-            model,
-            graph,
-            exam,
-            before,
-            after,
-            abilities_before,
-            abilities_after,
-            corpus,
-            lessons,
-            adapter,
-            weights,
-            control_exam,
-            control,
-            controls=controls,
-            leaks=leaks,
-        ),
+    weights = run.step(export_weights, config.serving, ground.model, adapter)
+    graded = Graded(
+        ground.model,
+        ground.graph,
+        ground.exam,
+        ground.before,
+        after,
+        corpus=ground.corpus,
+        lessons=lessons,
+        adapter=adapter,
+        weights=weights,
+        control_exam=control_exam,
+        control=control,
+        leaks=leaks,
     )
-    release = run.step(package_release, Title(name=config.name, licenses=config.licenses), model, weights, card)
-    return _published(run, release)
+    graded = _measured(config, run, graded, judge=None)
+    card = run.step(grade, _card(config, f"deepseek-fusion teach {config.file.name}"), graded)
+    title = Title(name=config.name, licenses=config.licenses)
+    return _published(run, run.step(package_release, title, ground.model, weights, card), _passed(graded))
+
+
+def evaluate(config: Config, run: Run, examined: str) -> Examination:
+    """Examine any model on a project: all that `teach` measures of its own model, and what takes longer.
+
+    Args:
+        examined: a folder (a release, too), a GGUF file, a hub id, or an OpenAI-compatible endpoint, `URL#MODEL`.
+
+    Raises:
+        FusionError: the project or the model is wrong, or the endpoint does not answer.
+    """
+    ground = _ground(config, run)
+    command = f"deepseek-fusion evaluate {examined} {config.file.name}"
+    if examined.startswith(("http://", "https://")):
+        endpoint = Endpoint(*_url_and_model(examined))
+        after = run.step(sit_exam_at, config.evaluation.only("seed"), endpoint, ground.exam)
+        graded = Graded(endpoint, ground.graph, ground.exam, ground.before, after, corpus=ground.corpus)
+    else:
+        graded = _thoroughly(config, run, ground, find_model(_weights_in(examined), Path.cwd(), config.precision))
+    graded = _measured(config, run, graded, _judge(config, run, ground.graph))
+    card = run.step(grade, _card(config, command), graded)
+    return Examination(card.path / "card.json", card.path / "report.html", _passed(graded))
+
+
+def labelling(config: Config, labeller: str) -> Desk:
+    """The claims of the current release that wait for a person's judgement.
+
+    Raises:
+        FusionError: nothing has been released, or what it was made of is gone.
+    """
+    card = read_json(VersionStore(config.work_folder).current().release / "card.json")
+    graded = Graded.of(card, config.work_folder, find_model(config.model, config.folder, config.precision))
+    if graded.consistency is None:
+        raise FusionError("evaluate label: the current release has no claims; run `deepseek-fusion teach` again.")
+    section = config.evaluation.consistency
+    file = config.work_folder / LABELS
+    return open_desk(graded.consistency, graded.graph, file, labeller, section.sample, section.seed)
 
 
 def quick(config: Config) -> Config:
@@ -111,11 +170,21 @@ def quick(config: Config) -> Config:
             "training": config.training.model_copy(
                 update={"replay": config.training.replay.model_copy(update={"texts": 32})}
             ),
-            "evaluation": config.evaluation.model_copy(
-                update={"general_tokens": 1024, "refusals": 12, "control": 0.0, "controls": 0}
-            ),
+            "evaluation": config.evaluation.model_copy(update={"general_tokens": 1024, "refusals": 12, "control": 0.0}),
         }
     )
+
+
+def _ground(config: Config, run: Run) -> Ground:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    model = find_model(config.model, config.folder, config.precision)
+    general = Source((config.evaluation.general_text or str(packaged_text()),), config.folder)
+    corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
+    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
+    before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
+    return Ground(model, general, corpus, graph, exam, before)
 
 
 def _taught(
@@ -131,29 +200,117 @@ def _taught(
     return lessons, run.step(train_adapter, config.training, model, lessons, replay)
 
 
-def _controls(
-    config: Config, run: Run, model: ModelSource, adapter: Artifact, graph: Artifact, exam: Artifact
-) -> Artifact | None:
-    if not config.evaluation.controls:
-        return None
-    return run.step(sit_controls, config.evaluation.only(*CONTROLS), model, adapter, graph, exam)
-
-
 def _format_control(
-    config: Config, run: Run, model: ModelSource, graph: Artifact, lessons: Artifact
+    config: Config, run: Run, ground: Ground, lessons: Artifact
 ) -> tuple[Artifact | None, Artifact | None]:
     """Teach shuffled answers as often and in the same way, and examine the truth: what form alone is worth."""
     if not config.evaluation.control:
         return None, None
-    shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), graph)
-    exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, graph)
+    shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), ground.graph)
+    exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, ground.graph)
     as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
-    _, adapter = _taught(config, config.curriculum.model_copy(update=as_often), run, model, shuffled, None)
-    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, None, None)
+    _, adapter = _taught(config, config.curriculum.model_copy(update=as_often), run, ground.model, shuffled, None)
+    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, adapter, exam, None, None)
 
 
-def _published(run: Run, release: Artifact) -> Release:
+def _sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:
+    section = config.evaluation.only(*SITTING)
+    return run.step(sit_exam, section, model, adapter, ground.exam, ground.general, ground.corpus)
+
+
+def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) -> Graded:
+    """A model's answers, and all that `teach` has no time for."""
+    section, sets = config.evaluation, packaged_sets()
+    files = Source(section.sets, config.folder)
+    return Graded(
+        model,
+        ground.graph,
+        ground.exam,
+        ground.before,
+        _sat(config, run, ground, model, None),
+        run.step(sit_abilities, None, ground.model, None, ground.graph, sets),
+        run.step(sit_abilities, None, model, None, ground.graph, sets),
+        corpus=ground.corpus,
+        controls=run.step(sit_controls, section.only(*CONTROLS), model, None, ground.graph, ground.exam)
+        if section.controls
+        else None,
+        robustness=run.step(attack_exam, section.only(*ATTACK), model, None, ground.graph, ground.exam)
+        if section.robustness.questions
+        else None,
+        sets=run.step(sit_sets, section.only(*MEASURED), model, None, files) if section.sets else None,
+    )
+
+
+def _judge(config: Config, run: Run, graph: Artifact) -> Artifact | None:
+    """A language-inference model of our own, where none is named and the graph can teach one."""
+    section = config.evaluation.consistency
+    return None if section.nli or not can_teach(Graph.load(graph.path)) else run.step(train_judge, section, graph)
+
+
+def _measured(config: Config, run: Run, graded: Graded, judge: Artifact | None) -> Graded:
+    """What follows from the answers alone."""
+    section = config.evaluation.only(*MEASURED)
+    labels = Source((LABELS,), run.work) if (run.work / LABELS).is_file() else None
+    return replace(
+        graded,
+        coverage=run.step(map_coverage, section, graded.graph, graded.exam, graded.after),
+        consistency=run.step(
+            check_consistency,
+            config.evaluation.consistency,
+            graded.graph,
+            graded.corpus,
+            graded.exam,
+            graded.after,
+            judge,
+            labels,
+        ),
+        calibration=run.step(calibrate, section, graded.graph, graded.exam, graded.before, graded.after)
+        if isinstance(graded.model, ModelSource)
+        else None,
+        gate=_gate(config, run, graded),
+    )
+
+
+def _gate(config: Config, run: Run, graded: Graded) -> Artifact | None:
+    """Against the newest release, up to the current one, that sat this exam and answered otherwise."""
+    store = VersionStore(run.work)
+    versions = store.all()
+    newest = versions.index(store.current()) if versions else -1
+    for version in reversed(versions[: newest + 1]):
+        card = version.release / "card.json"
+        inputs = read_json(card).get("inputs", {}) if card.is_file() else {}
+        sitting = inputs.get("after")
+        if not sitting or inputs["exam"]["key"] != graded.exam.key or sitting["key"] == graded.after.key:
+            continue
+        current = Artifact(run.work / sitting["stage"] / sitting["key"], sitting["key"], sitting["stage"])
+        if (current.path / MANIFEST).is_file():
+            return run.step(judge_release, config.gate, graded.exam, graded.graph, current, graded.after)
+    return None
+
+
+def _passed(graded: Graded) -> bool | None:
+    return None if graded.gate is None else exit_code(graded.gate) == 0
+
+
+def _card(config: Config, command: str) -> CardConfig:
+    return CardConfig(name=config.name, command=command, evaluation=config.evaluation)
+
+
+def _weights_in(place: str) -> str:
+    """A release holds its model in `merged/`."""
+    merged = Path(place) / "merged"
+    return str(merged) if (merged / "config.json").is_file() else place
+
+
+def _url_and_model(place: str) -> tuple[str, str]:
+    url, _, model = place.partition("#")
+    if not model:
+        raise FusionError(f"evaluate: {place} names no model; write it as {url}#MODEL.")
+    return url.rstrip("/"), model
+
+
+def _published(run: Run, release: Artifact, passed: bool | None) -> Release:
     card = read_json(release.path / "card.json")
     known = {name: card["summary"][name] for name in ("facts", "learned", "kept", "lost")}
-    version = VersionStore(run.work).add(release.path, known)
-    return Release(version, release.path, release.path / "card.json", release.path / "report.html")
+    version = VersionStore(run.work).add(release.path, known, current=passed is not False)
+    return Release(version, release.path, release.path / "card.json", release.path / "report.html", passed)

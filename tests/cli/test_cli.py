@@ -170,7 +170,8 @@ def test_the_card_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "name": "医学",
         "families": [{"family": "question", **rates}, {"family": "cloze", **rates}],
         "summary": {"facts": 120, **rates, "learned": 102, "kept": 3, "lost": 1, "unknown": 14},
-        "general": {"perplexity": {"before": 20.0, "now": 21.5}},
+        "general": {"perplexity": {"before": 20.0, "now": 21.5, "change": 0.075}},
+        "gate": {"verdict": "fail", "dimensions": [{"name": "facts", "judgement": "worse"}]},
     }
     print_card(card)
     shown = capsys.readouterr().out

@@ -42,8 +42,8 @@ class VersionStore:
         self._log = work / "versions.jsonl"
         self._pointer = work / "current"
 
-    def add(self, release: Path, facts: Mapping[str, Any]) -> Version:
-        """Make `release` the current version; adding the current release again changes nothing."""
+    def add(self, release: Path, facts: Mapping[str, Any], current: bool = True) -> Version:
+        """Add a version and, unless told otherwise, make it the current one; adding the newest again adds nothing."""
         with self._locked():
             place = os.path.relpath(release, self.work)
             versions = self.all()
@@ -55,7 +55,8 @@ class VersionStore:
             else:
                 row = {"event": "add", "id": f"v{len(versions) + 1}", "release": place, "facts": dict(facts)}
                 version = self._version(self._append(row))
-            self._point_to(version)
+            if current:
+                self._point_to(version)
             return version
 
     def current(self) -> Version:

@@ -89,6 +89,15 @@ class Endpoint:
         text = json.dumps([self.url, self.model, self.thought])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def name(self) -> str:
+        """The model and where it is."""
+        return f"{self.model} at {self.url}"
+
+    @property
+    def dtype(self) -> None:
+        """Of its weights: not known."""
+
     @cached_property
     def _opener(self) -> urllib.request.OpenerDirector:
         return urllib.request.build_opener(_NoRedirect)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from deepseek_fusion.core.artifacts import MANIFEST, Artifact
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.evaluation.endpoint import Endpoint
 from deepseek_fusion.models.source import ModelSource
 
 
@@ -17,7 +18,7 @@ class Graded:
     """Everything that a card is made of. What was not done is None: a model that nobody here taught has no lessons, no
     adapter and no cost."""
 
-    model: ModelSource
+    model: ModelSource | Endpoint
     graph: Artifact
     exam: Artifact
     before: Artifact

@@ -46,6 +46,11 @@ class Pair:
     subject: str
 
 
+def can_teach(graph: Graph) -> bool:
+    """Whether there are subjects enough to learn from and to be examined on."""
+    return len(graph.subjects) >= 2 * HELD_OUT_EVERY
+
+
 @stage("judge", version=1)
 def train_judge(out: Path, section: ConsistencyConfig, graph: Artifact) -> None:
     """Train the judge; write `model/` (safetensors) and `judge.json` with its accuracy on subjects and in phrasings
@@ -55,7 +60,7 @@ def train_judge(out: Path, section: ConsistencyConfig, graph: Artifact) -> None:
         FusionError: the graph has fewer than ten subjects.
     """
     facts = Graph.load(graph.path)
-    if len(facts.subjects) < 2 * HELD_OUT_EVERY:
+    if not can_teach(facts):
         raise FusionError(
             f"evaluation.consistency: a judge needs {2 * HELD_OUT_EVERY} subjects to learn from, the graph has "
             f"{len(facts.subjects)}; add facts, or name an NLI model under `nli`."
