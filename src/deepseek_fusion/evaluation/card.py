@@ -14,7 +14,7 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, writ
 from deepseek_fusion.core.config import EvaluationConfig, Section
 from deepseek_fusion.core.run import library_versions, stage
 from deepseek_fusion.evaluation.exam import CHANCE, FAMILIES, Family, Item, read_exam
-from deepseek_fusion.evaluation.report import render_report
+from deepseek_fusion.evaluation.report.page import render_report
 from deepseek_fusion.evaluation.statistics import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource
