@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deepseek_fusion.evaluation.report import render_report
+from deepseek_fusion.evaluation.report.page import render_report
 
 Card = dict[str, Any]
 

@@ -17,7 +17,7 @@ from deepseek_fusion.core.run import library_versions, stage
 from deepseek_fusion.evaluation.exam import read_exam
 from deepseek_fusion.evaluation.families import FAMILIES, Family, Item, chance
 from deepseek_fusion.evaluation.graded import Graded
-from deepseek_fusion.evaluation.report import render_report
+from deepseek_fusion.evaluation.report.page import render_report
 from deepseek_fusion.evaluation.statistics import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph
 
