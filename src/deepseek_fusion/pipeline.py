@@ -18,7 +18,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.abilities import packaged_sets, sit_abilities
+from deepseek_fusion.evaluation.abilities import AbilitiesConfig, packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.card import CardConfig, grade
 from deepseek_fusion.evaluation.controls import sit_controls
 from deepseek_fusion.evaluation.exam import write_exam
@@ -27,6 +27,7 @@ from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.leaks import check_leaks
 from deepseek_fusion.evaluation.sitting import sit_exam
 from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
@@ -66,13 +67,13 @@ def teach(config: Config, run: Run) -> Release:
         write_exam, config.evaluation.only(*EXAM), graph, graph
     )  # before lessons exist: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
-    sets = packaged_sets()
-    abilities_before = run.step(sit_abilities, None, model, None, graph, sets)
+    sets, spoken = packaged_sets(), AbilitiesConfig(language=Graph.load(graph.path).language)
+    abilities_before = run.step(sit_abilities, spoken, model, None, sets)
 
     lessons, adapter = _taught(config, run, model, graph, corpus)
     leaks = run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
     after = run.step(sit_exam, config.evaluation.only(*SITTING), model, adapter, exam, general, corpus)
-    abilities_after = run.step(sit_abilities, None, model, adapter, graph, sets)
+    abilities_after = run.step(sit_abilities, spoken, model, adapter, sets)
     controls = _controls(config, run, model, adapter, graph, exam)
     control_exam, control = _format_control(config, run, model, graph)
 
