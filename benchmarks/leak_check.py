@@ -1,9 +1,9 @@
 """Leaks planted on purpose against the leak check, and the check against our own lessons.
 
-One prompt of the exam at a time is put among the lessons of the medical example, in English and in Chinese: as it is,
-in other case and punctuation, with its halves exchanged, with neighbouring words exchanged, with one word replaced, with
-two replaced. Names stay whole: a prompt about another thing is no copy. Caught means an exact copy, a shared n-gram or a
-near-duplicate. False alarms are counted on all 1,880 facts, where nothing was planted.
+One prompt of the exam at a time is put among the lessons of the medical example, in English and in Chinese: as it
+is, in other case and punctuation, with its halves exchanged, with neighbouring words exchanged, with one word
+replaced, with two replaced. Names stay whole: a prompt about another thing is no copy. Caught means an exact copy, a
+shared n-gram or a near-duplicate. False alarms are counted on all 1,880 facts, where nothing was planted.
 
 Run: python benchmarks/leak_check.py [--items 40] [--work FOLDER]   (about 5 core-minutes)
 """

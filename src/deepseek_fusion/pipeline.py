@@ -19,7 +19,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.abilities import packaged_sets, sit_abilities
+from deepseek_fusion.evaluation.abilities import AbilitiesConfig, packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.calibration import calibrate
 from deepseek_fusion.evaluation.card import CardConfig, grade
 from deepseek_fusion.evaluation.consistency.build import check_consistency
@@ -221,6 +221,7 @@ def _sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: 
 def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) -> Graded:
     """A model's answers, and all that `teach` has no time for."""
     section, sets = config.evaluation, packaged_sets()
+    spoken = AbilitiesConfig(language=Graph.load(ground.graph.path).language)
     files = Source(section.sets, config.folder)
     return Graded(
         model,
@@ -228,8 +229,8 @@ def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) ->
         ground.exam,
         ground.before,
         _sat(config, run, ground, model, None),
-        run.step(sit_abilities, None, ground.model, None, ground.graph, sets),
-        run.step(sit_abilities, None, model, None, ground.graph, sets),
+        run.step(sit_abilities, spoken, ground.model, None, sets),
+        run.step(sit_abilities, spoken, model, None, sets),
         corpus=ground.corpus,
         controls=run.step(sit_controls, section.only(*CONTROLS), model, None, ground.graph, ground.exam)
         if section.controls

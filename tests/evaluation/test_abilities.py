@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from deepseek_fusion.core.artifacts import Artifact, read_json
+from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.abilities import ITEMS, SETS, packaged_sets, read_sets, sit_abilities
+from deepseek_fusion.evaluation.abilities import ITEMS, SETS, AbilitiesConfig, packaged_sets, read_sets, sit_abilities
 from deepseek_fusion.evaluation.general import QUESTIONS
 from deepseek_fusion.evaluation.instructions import INSTRUCTIONS
 from deepseek_fusion.evaluation.matching import folded
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.prompts import PROMPTS
-from knowledge_samples import GRAPHS
 
 USABLE = {"input": [{"role": "user", "content": "Ice is\n\n A: cold\n B: hot"}], "ideal": "A"}
 UNUSABLE = [
@@ -129,16 +129,10 @@ def test_instructions_are_checked(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_model_is_asked_everything(
-    run: Run,
-    graph: Callable[..., Artifact],
-    source: Callable[[str], ModelSource],
-    tmp_path: Path,
-    language: str,
+    run: Run, source: Callable[[str], ModelSource], tmp_path: Path, language: Literal["en", "zh"]
 ) -> None:
-    table, section = GRAPHS[language]
-    facts = graph(table, **section)
-    sets = public_sets(tmp_path / "sets")
-    made = read_json(run.step(sit_abilities, None, source("llama"), None, facts, sets).path / "abilities.json")
+    section, sets = AbilitiesConfig(language=language), public_sets(tmp_path / "sets")
+    made = read_json(run.step(sit_abilities, section, source("llama"), None, sets).path / "abilities.json")
     assert [row["name"] for row in made["sets"]] == list(SETS)
     for row in made["sets"]:
         assert (len(row["answers"]), row["chance"], row["unusable"]) == (ITEMS, 0.5, len(UNUSABLE))
@@ -148,11 +142,15 @@ def test_a_model_is_asked_everything(
     assert spoken.count("en") == len(INSTRUCTIONS["en"])
     assert spoken.count("zh") == (len(INSTRUCTIONS["zh"]) if language == "zh" else 0)
     assert not any(row["right"] for row in made["instructions"] if not row["ended"])
-    absent = read_json(run.step(sit_abilities, None, source("llama"), None, facts, None).path / "abilities.json")
+
+
+def test_without_the_package_there_are_no_sets(run: Run, source: Callable[[str], ModelSource]) -> None:
+    made = run.step(sit_abilities, AbilitiesConfig(language="en"), source("llama"), None, None)
+    absent = read_json(made.path / "abilities.json")
     assert (absent["sets"], absent["absent"]) == ([], "the package evals is not installed")
 
 
-def test_the_form_of_a_turn_is_seen(models: Callable[[str], Path], run: Run, graph: Callable[..., Artifact]) -> None:
+def test_the_form_of_a_turn_is_seen(models: Callable[[str], Path]) -> None:
     """A model whose head prefers one token says nothing else: the end of its turn, another special token, a word."""
     import torch
 

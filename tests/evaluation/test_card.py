@@ -16,7 +16,7 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.abilities import sit_abilities
+from deepseek_fusion.evaluation.abilities import AbilitiesConfig, sit_abilities
 from deepseek_fusion.evaluation.card import CardConfig, Sitting, _Grader, build_card
 from deepseek_fusion.evaluation.controls import sit_controls
 from deepseek_fusion.evaluation.exam import write_exam
@@ -229,7 +229,7 @@ SECTION = CardConfig(name="x", command="make x", evaluation=EvaluationConfig(boo
 
 
 def test_a_model_that_nobody_taught_has_a_card(untaught: Graded, run: Run) -> None:
-    abilities = run.step(sit_abilities, None, untaught.model, None, untaught.graph, None)
+    abilities = run.step(sit_abilities, AbilitiesConfig(language="zh"), untaught.model, None, None)
     card = build_card(SECTION, replace(untaught, abilities_before=abilities, abilities_after=abilities))
     nothing = ("cost", "lessons", "curve", "corpus", "control", "gates", "coverage", "robustness", "gate", "leaks")
     assert [card[name] for name in nothing] == [None] * len(nothing)

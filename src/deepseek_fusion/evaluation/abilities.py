@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json
+from deepseek_fusion.core.config import Section
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source, carried_file
@@ -20,7 +21,6 @@ from deepseek_fusion.evaluation.answering import complete_all, score_all
 from deepseek_fusion.evaluation.general import CARRIER
 from deepseek_fusion.evaluation.instructions import INSTRUCTIONS
 from deepseek_fusion.evaluation.sitting import load_taught
-from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import Language as Spoken
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.models.loading import Language
@@ -59,14 +59,20 @@ def packaged_sets() -> Source | None:
     return Source(found, Path("/")) if len(found) == len(SETS) else None
 
 
+class AbilitiesConfig(Section):
+    """What abilities depend on besides the model; not on the facts, so that a base model is asked once for all."""
+
+    language: Spoken
+
+
 @stage("abilities", version=1)
 def sit_abilities(
-    out: Path, _: None, model: ModelSource, adapter: Artifact | None, graph: Artifact, sets: Source | None
+    out: Path, section: AbilitiesConfig, model: ModelSource, adapter: Artifact | None, sets: Source | None
 ) -> None:
-    """Write `abilities.json`: an answer a row for each set, and for the instructions in English and in the graph's
-    language. Without the files of the sets there are none, and the reason is written in their place."""
+    """Write `abilities.json`: an answer a row for each set, and for the instructions in English and in the language of
+    the facts. Without the files of the sets there are none, and the reason is written in their place."""
     language = load_taught(model, adapter)
-    spoken: dict[Spoken, None] = dict.fromkeys(("en", Graph.load(graph.path).language))
+    spoken: dict[Spoken, None] = dict.fromkeys(("en", section.language))
     write_json(
         out / "abilities.json",
         {
