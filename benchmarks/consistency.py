@@ -91,11 +91,11 @@ def main() -> None:
     rows: list[Row] = []
     for language, project in PROJECTS.items():
         graph = whole_graph(ROOT / "examples" / "medical" / project)
-        checker = Checker(graph)
+        checker, nested = Checker(graph), nested_names(graph)
         for held_back in (False, True):
             chosen = [form for form in forms[language] if is_held_back(form["text"]) == held_back]
             texts = [
-                Filler(graph, language, random.Random(f"{seed} {fill} {form['text']}")).fill(form)
+                Filler(graph, nested, language, random.Random(f"{seed} {fill} {form['text']}")).fill(form)
                 for form in chosen
                 for seed in SEEDS
                 for fill in range(options.fills)
@@ -118,6 +118,12 @@ def whole_graph(project: Path) -> Graph:
     return graph.with_triples(triple for triple in triples if triple.relation in relations)
 
 
+def nested_names(graph: Graph) -> set[str]:
+    """Objects whose name contains another or is contained in one."""
+    names = {triple.object for triple in graph.triples}
+    return {name for name in names if any(name != other and (other in name or name in other) for other in names)}
+
+
 def is_held_back(form: str) -> bool:
     """A third of the forms, by a hash of the text."""
     return int(hashlib.sha256(form.encode()).hexdigest(), 16) % HELD_BACK == 0
@@ -126,8 +132,8 @@ def is_held_back(form: str) -> bool:
 class Filler:
     """Draws names for one form and knows what becomes of each claim."""
 
-    def __init__(self, graph: Graph, language: str, rng: random.Random) -> None:
-        self.language, self.rng = language, rng
+    def __init__(self, graph: Graph, nested: set[str], language: str, rng: random.Random) -> None:
+        self.language, self.rng, self.nested = language, rng, nested
         self.true: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self.objects: defaultdict[str, dict[str, None]] = defaultdict(dict)
         for triple in graph.triples:
@@ -165,7 +171,7 @@ class Filler:
         pools["outside"] = [name for name in pools["outside"] if same(name) not in used]
         available = [which for which in SHARES if pools[which]]
         which = self.rng.choices(available, [SHARES[each] for each in available])[0]
-        nested = [name for name in pools[which] if self._is_nested(name)]
+        nested = [name for name in pools[which] if name in self.nested]
         name = self.rng.choice(nested if nested and self.rng.random() < NESTED else pools[which])
         verdict: Verdict = {"true": "supported", "false": "contradicted", "outside": "unknown"}[which]  # type: ignore[assignment]
         if which == "outside" and kind in "cd":

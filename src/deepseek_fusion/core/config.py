@@ -166,7 +166,7 @@ class ConsistencyConfig(Section):
         description="Folder or hub id of a three-way NLI model that judges claims too; a small one of our own, trained "
         "on the graph, if absent.",
     )
-    judge_steps: int = Field(default=1500, ge=1, description="Training steps of that own model, 32 pairs each.")
+    judge_steps: int = Field(default=1000, ge=1, description="Training steps of that own model, 32 pairs each.")
     sample: int = Field(default=60, ge=1, description="Claims put before a person by `evaluate label`.")
     seed: int = Field(default=0, description="Seed of that sample, of the own model and of resampling.")
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from deepseek_fusion.evaluation.consistency.claims import Asked, Claim, ClaimReader
+from deepseek_fusion.evaluation.consistency.names import lowered, plain
 from deepseek_fusion.knowledge.graph import Graph, Triple
 
 Verdict = Literal["supported", "contradicted", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "unknown")
-Reason = Literal["stated", "not_in_list", "other_value", "left_open", "subject", "relation", "object", "no_list"]
+Reason = Literal[
+    "stated", "not_in_list", "other_value", "left_open", "subject", "relation", "object", "no_list", "cut_off"
+]
 
 _FEWEST_FUNCTIONAL = 3
 """Subjects that a relation needs, each with one object, before it counts as having one by nature."""
@@ -31,7 +34,8 @@ class Judgement:
         reason: `stated` (the triple is in the graph), `not_in_list` (the list is known and does not hold it),
             `other_value` (there is exactly one value, and it is another); or what keeps it unknown: `left_open` by
             the answer itself, or a `subject`, `relation` or `object` that the graph does not know, or `no_list` for
-            this subject and relation. A negated claim has the verdict turned and the same reason.
+            this subject and relation, or the answer was `cut_off` within a name. A negated claim has the verdict turned
+            and the same reason.
         evidence: the triples that it rests on.
     """
 
@@ -59,7 +63,16 @@ class Checker:
 
     def check(self, answer: str, asked: Asked | None = None) -> list[Judgement]:
         """Every claim of an answer with its verdict."""
-        return [self.judge(claim) for claim in self.reader.read(answer, asked)]
+        found = [self.judge(claim) for claim in self.reader.read(answer, asked)]
+        if found and found[-1].verdict == "unknown" and self._is_cut_off(found[-1].claim, answer):
+            found[-1] = replace(found[-1], reason="cut_off")
+        return found
+
+    def _is_cut_off(self, claim: Claim, answer: str) -> bool:
+        """The answer ends within one of the graph's names."""
+        begun = lowered(plain(claim.object or ""))
+        ends = bool(begun) and lowered(plain(answer)).endswith(begun)
+        return ends and any(name.startswith(begun) for name in self.reader.scanner.names.meanings)
 
     def judge(self, claim: Claim) -> Judgement:
         """One claim. Where names leave several readings, it is supported if one is, and contradicted if all are."""
@@ -69,6 +82,7 @@ class Checker:
             return self._without_names(claim)
         for reading in claim.readings:
             if found := [triple for triple in self.lists.get(reading[:2], ()) if triple.object == reading[2]]:
+                claim = replace(claim, subject=reading[0], relation=reading[1], object=reading[2])
                 return Judgement(claim, _turned("supported", claim.negated), "stated", tuple(found))
         listed = [self.lists.get(reading[:2], []) for reading in claim.readings]
         if not all(listed):

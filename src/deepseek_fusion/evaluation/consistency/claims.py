@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from deepseek_fusion.evaluation.consistency.names import lowered, plain
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
 from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, deny, leave_open
 from deepseek_fusion.knowledge.graph import Graph
@@ -83,8 +84,8 @@ class ClaimReader:
         segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
         deny(segments)
         leave_open(segments, sentence.asks)
+        context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
         _find_subjects(sentence, segments, context)
-        context.bare = all(segment.is_list_item() or segment.leads for segment in segments)
         for segment in segments:
             self._note_noun(segment, context)
             for item in segment.items:
@@ -124,7 +125,8 @@ class ClaimReader:
         words = sentence.text[item.mark.start : item.mark.end]
         if item.mark.kind == "value":
             return [(str(item.mark.relation), words)]
-        objects = sorted(item.mark.meaning.objects)
+        low = lowered(words)
+        objects = sorted(item.mark.meaning.objects, key=lambda pair: (lowered(plain(pair[1])) != low, pair))
         relation, binding = self._relation(segment, item, context)
         fitting = [pair for pair in objects if pair[0] == relation]
         if fitting or relation is None or not binding:
@@ -186,6 +188,10 @@ def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
 
 def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
     """Give every item the subjects that it is said of."""
+    if context.asked_relation() and not any(segment.leads and segment.names_subject() for segment in segments):
+        for item in (item for segment in segments for item in segment.items):
+            item.subjects = context.subjects
+        return
     stranger = None if any(segment.names_subject() for segment in segments) else _stranger(sentence, segments)
     for place, segment in enumerate(segments):
         segment.subjects = segment.own_subjects() or ((stranger,) if stranger else ())

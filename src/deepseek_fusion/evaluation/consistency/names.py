@@ -83,10 +83,12 @@ class Names:
                 own[name] = own.get(name, Meaning()) | meaning
         for name, meaning in own.items():
             self._add((name, *graph.synonyms.get(name, ())), meaning)
-        first = set(self.meanings)
-        for name, meaning in own.items():  # a variant never overrules a name that the graph itself gives
-            variants = (form for known in (name, *graph.synonyms.get(name, ())) for form in _variants(_key(known)))
-            self._add((form for form in variants if form not in first), meaning)
+        first = dict(self.meanings)
+        for form, meaning in first.items():
+            bare = " ".join(_BRACKETS.sub("" if HAN.search(form) else " ", form).split())
+            if bare not in first:  # what the graph itself calls so is another thing
+                self._add((bare,), meaning)
+            self._add((number for name in (form, bare) for number in _other_number(name)), meaning)
         self.quantities = {value: self.meanings[name] for name in first if (value := quantity(name))}
         self._starts: dict[str, list[str]] = {}
         for form in sorted(self.meanings, key=len, reverse=True):
@@ -126,19 +128,16 @@ def _key(name: str) -> str:
     return " ".join(lowered(plain(name)).split())
 
 
-def _variants(key: str) -> Iterator[str]:
-    """The name without what it has in brackets, and in the other number (English)."""
-    bare = " ".join(_BRACKETS.sub("" if HAN.search(key) else " ", key).split())
-    for form in {key, bare}:
-        yield form
-        last = form.rpartition(" ")[2]
-        if not last.isascii() or not last.isalpha() or len(last) < _SHORTEST_PLURAL:
-            continue
-        if last.endswith("ies"):
-            yield f"{form[:-3]}y"
-        elif last.endswith("s") and not last.endswith(("ss", "us", "is")):
-            yield form[:-1]
-        elif last.endswith("y") and last[-2] not in "aeiou":
-            yield f"{form[:-1]}ies"
-        elif not last.endswith("s"):
-            yield f"{form}s"
+def _other_number(key: str) -> Iterator[str]:
+    """The English plural of a singular name, or the other way round."""
+    last = key.rpartition(" ")[2]
+    if not last.isascii() or not last.isalpha() or len(last) < _SHORTEST_PLURAL:
+        return
+    if last.endswith("ies"):
+        yield f"{key[:-3]}y"
+    elif last.endswith("s") and not last.endswith(("ss", "us", "is")):
+        yield key[:-1]
+    elif last.endswith("y") and last[-2] not in "aeiou":
+        yield f"{key[:-1]}ies"
+    elif not last.endswith("s"):
+        yield f"{key}s"

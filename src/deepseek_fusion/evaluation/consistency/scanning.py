@@ -88,7 +88,7 @@ class Scanner:
     def _mark(self, low: str, at: int) -> Mark | None:
         """The longest of name, relation noun and cue that begins here; else a word, or nothing."""
         name = self.names.at(low, at)
-        phrase = next((p for p in self._phrases.get(low[at], ()) if _stands(low, at, p)), None)
+        phrase = next((p for p in self._phrases.get(low[at], ()) if self._stands(low, at, p)), None)
         if name and (phrase is None or name[0] - at >= len(phrase)):
             return Mark("name", at, name[0], meaning=name[1])
         if phrase is not None:
@@ -99,6 +99,16 @@ class Scanner:
         found = _WORD.match(low, at) if is_latin(low[at]) else None
         return self._word(low, at, _latin_end(low, at, found.end())) if found else None
 
+    def _stands(self, low: str, at: int, phrase: str) -> bool:
+        """A cue stands here: as a whole word, or, in Han, without the beginning of a name (有 关节痛, not 有关 节痛)."""
+        end = at + len(phrase)
+        if not low.startswith(phrase, at):
+            return False
+        if is_latin(phrase[0]):
+            return whole_word(low, at, end)
+        names = (self.names.at(low, start) for start in range(at + 1, end))
+        return not any(name and name[0] > end for name in names)
+
     def _word(self, low: str, start: int, end: int) -> Mark:
         word = low[start:end]
         if word.endswith("n't"):
@@ -108,10 +118,6 @@ class Scanner:
         if relation := self.shapes.get(shape(word)):
             return Mark("value", start, end, relation=relation)
         return Mark("word", start, end)
-
-
-def _stands(low: str, at: int, phrase: str) -> bool:
-    return low.startswith(phrase, at) and (not is_latin(phrase[0]) or whole_word(low, at, at + len(phrase)))
 
 
 def _latin_end(low: str, start: int, end: int) -> int:
