@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from deepseek_fusion.evaluation.answering import BATCH, SLACK, answer_all, choose_all, perplexity
+from deepseek_fusion.evaluation.trees.reading import NODES
 from deepseek_fusion.models.loading import Language, load_language
 
 Load = Callable[[str], Language]
@@ -121,7 +122,7 @@ def test_many_options_on_one_prompt(language: Load) -> None:
     prompts = [loaded.encode_question("code?")] * 24 + [loaded.encode_question("symptom?")]
     words = [f"{chr(65 + number % 26)}{number}.{number * 7 % 10}" for number in range(96)]
     options = [words[4 * row : 4 * row + 4] for row in range(24)] + [["fever", "cough"]]
-    assert sum(map(len, options)) > BATCH
+    assert sum(len(loaded.encode(option)) for row in options for option in row) > NODES
     seen: list[int] = []
     chosen = choose_all(loaded, prompts, options, seen.append)
     assert sum(seen) == 25
