@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from deepseek_fusion.evaluation.answering import (
+    BATCH,
     SLACK,
     answer_all,
     choose_all,
