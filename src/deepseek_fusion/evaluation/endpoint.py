@@ -23,7 +23,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.answering import SLACK
-from deepseek_fusion.evaluation.exam import Item, read_exam
+from deepseek_fusion.evaluation.exam import read_exam
+from deepseek_fusion.evaluation.families import Item
 from deepseek_fusion.evaluation.exams.prompts import letter_in, lettered, without_thought
 from deepseek_fusion.evaluation.general import QUESTIONS
 from deepseek_fusion.evaluation.matching import is_mentioned

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepseek_fusion.core.config import LoraConfig, RelationConfig, TrainingConfig
-from deepseek_fusion.evaluation.exam import Item, _questions
+from deepseek_fusion.evaluation.families import Item, Questions
 from deepseek_fusion.evaluation.robustness.question import Question, questions_of
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
@@ -33,7 +33,8 @@ def small_graph(language: str) -> Graph:
 
 
 def exam_items(language: str) -> list[Item]:
-    return list(_questions(small_graph(language)))
+    graph = small_graph(language)
+    return [item for item in Questions(graph, graph, 0).written() if item.family == "question"]
 
 
 def exam_questions(language: str) -> list[Question]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deepseek_fusion.evaluation.answering import answer_all
-from deepseek_fusion.evaluation.exam import Item
+from deepseek_fusion.evaluation.families import Item
 from deepseek_fusion.evaluation.matching import is_listed
 from deepseek_fusion.evaluation.robustness.attack import Attack
 from deepseek_fusion.evaluation.robustness.tokens import Target

@@ -13,7 +13,7 @@ from typing import Any
 
 from deepseek_fusion.core.artifacts import write_jsonl
 from deepseek_fusion.evaluation.answering import SLACK
-from deepseek_fusion.evaluation.exam import FAMILIES, Item
+from deepseek_fusion.evaluation.families import FAMILIES, Item
 from deepseek_fusion.evaluation.exams.prompts import DELIMITERS, continued
 from deepseek_fusion.evaluation.exams.scoring import templated
 from deepseek_fusion.evaluation.exams.sets import ExamSet
@@ -56,7 +56,7 @@ def write_exam_tasks(out: Path, items: Sequence[Item], language: Language) -> li
         if not of_family:
             continue
         prompts = [templated(language, i.prompt) if i.chat else _text_start(language) + i.prompt for i in of_family]
-        if family == "choice":
+        if of_family[0].options:
             rows = [
                 {"id": item.id, "prompt": prompt, "options": item.options, "answer": 0}
                 for item, prompt in zip(of_family, prompts, strict=True)
