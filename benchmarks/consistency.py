@@ -27,7 +27,7 @@ from deepseek_fusion.core.config import load_config
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement, Verdict
 from deepseek_fusion.evaluation.consistency.claims import Asked
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph, Relation
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.knowledge.readers import read_knowledge

@@ -35,10 +35,10 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.answering import SLACK, answer_all, choose_all
-from deepseek_fusion.evaluation.exam import FAMILIES, Item, read_exam, write_exam
+from deepseek_fusion.evaluation.answers.answering import SLACK, answer_all, choose_all
 from deepseek_fusion.evaluation.exams.harness.grading import right_facts, share
 from deepseek_fusion.evaluation.exams.harness.tasks import write_exam_tasks
+from deepseek_fusion.evaluation.questions.exam import FAMILIES, Item, read_exam, write_exam
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter, merge_lora

@@ -30,10 +30,10 @@ from deepseek_fusion.core.config import GateConfig, load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.evaluation.exam import Item, read_exam, write_exam
+from deepseek_fusion.evaluation.answers.general import QUESTIONS
 from deepseek_fusion.evaluation.gate import Scores, judge
-from deepseek_fusion.evaluation.general import QUESTIONS
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.questions.exam import Item, read_exam, write_exam
+from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.pipeline import EXAM

@@ -22,7 +22,7 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.exam import write_exam
+from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.robustness.summary import CONTROL, standing, summarise
 from deepseek_fusion.knowledge.build import build_graph

@@ -260,7 +260,9 @@ def print_card(card: dict[str, Any]) -> None:
     )
     if gate:
         judged = [f"{row['name']} {row['judgement']}" for row in gate["dimensions"] if row["judgement"] != "equal"]
-        terminal.print(f"Gate against the current release: {gate['verdict']}" + "".join(f" · {text}" for text in judged))
+        terminal.print(
+            f"Gate against the current release: {gate['verdict']}" + "".join(f" · {text}" for text in judged)
+        )
 
 
 def _percent(rate: dict[str, float]) -> str:

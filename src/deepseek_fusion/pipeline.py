@@ -19,24 +19,24 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.abilities import AbilitiesConfig, packaged_sets, sit_abilities
-from deepseek_fusion.evaluation.calibration import calibrate
+from deepseek_fusion.evaluation.answers.abilities import AbilitiesConfig, packaged_sets, sit_abilities
+from deepseek_fusion.evaluation.answers.controls import sit_controls
+from deepseek_fusion.evaluation.answers.endpoint import Endpoint, sit_exam_at
+from deepseek_fusion.evaluation.answers.general import packaged_text
+from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.card import CardConfig, grade
 from deepseek_fusion.evaluation.consistency.build import check_consistency
 from deepseek_fusion.evaluation.consistency.judge import can_teach, train_judge
 from deepseek_fusion.evaluation.consistency.labels import Desk, open_desk
-from deepseek_fusion.evaluation.controls import sit_controls
 from deepseek_fusion.evaluation.coverage import map_coverage
-from deepseek_fusion.evaluation.endpoint import Endpoint, sit_exam_at
-from deepseek_fusion.evaluation.exam import write_exam
 from deepseek_fusion.evaluation.exams.build import sit_sets
 from deepseek_fusion.evaluation.gate import exit_code
 from deepseek_fusion.evaluation.gate import judge as judge_release
-from deepseek_fusion.evaluation.general import packaged_text
 from deepseek_fusion.evaluation.graded import Graded
-from deepseek_fusion.evaluation.leaks import check_leaks
+from deepseek_fusion.evaluation.questions.exam import write_exam
+from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.robustness.build import attack_exam
-from deepseek_fusion.evaluation.sitting import sit_exam
+from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers

@@ -16,13 +16,13 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.abilities import AbilitiesConfig, sit_abilities
+from deepseek_fusion.evaluation.answers.abilities import AbilitiesConfig, sit_abilities
+from deepseek_fusion.evaluation.answers.controls import sit_controls
+from deepseek_fusion.evaluation.answers.sitting import _likeliest, sit_exam, written_row
 from deepseek_fusion.evaluation.card import CardConfig, Sitting, _Grader, build_card
-from deepseek_fusion.evaluation.controls import sit_controls
-from deepseek_fusion.evaluation.exam import write_exam
-from deepseek_fusion.evaluation.families import FAMILIES, Item
 from deepseek_fusion.evaluation.graded import Graded
-from deepseek_fusion.evaluation.sitting import _likeliest, sit_exam, written_row
+from deepseek_fusion.evaluation.questions.exam import write_exam
+from deepseek_fusion.evaluation.questions.families import FAMILIES, Item
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.models.source import ModelSource
 from knowledge_samples import GRAPHS

@@ -13,9 +13,9 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, write_json, writ
 from deepseek_fusion.core.config import EvaluationConfig, GateConfig, load_config
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.exam import FAMILIES, Item, read_exam, write_exam
+from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.gate import Judgement, exit_code, judge
-from deepseek_fusion.evaluation.sitting import sit_exam
+from deepseek_fusion.evaluation.questions.exam import FAMILIES, Item, read_exam, write_exam
 from deepseek_fusion.models.source import ModelSource
 
 WORDS = {

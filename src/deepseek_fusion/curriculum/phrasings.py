@@ -2,7 +2,7 @@
 
 Fields: `{anchor}` the thing asked about, `{noun}` the relation in the right number, `{relation}` its singular,
 `{is}` the verb in the right number, `{type}` what a subject is (knowledge/phrase.py), and in statements `{answer}`.
-The exam has its own sentences (evaluation/phrasings.py); a test proves that the two never meet.
+The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
 """
 
 from __future__ import annotations

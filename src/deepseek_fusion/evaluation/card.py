@@ -14,11 +14,11 @@ from typing import Any
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_json
 from deepseek_fusion.core.config import EvaluationConfig, Section
 from deepseek_fusion.core.run import library_versions, stage
-from deepseek_fusion.evaluation.exam import read_exam
-from deepseek_fusion.evaluation.families import FAMILIES, Family, Item, chance
 from deepseek_fusion.evaluation.graded import Graded
+from deepseek_fusion.evaluation.questions.exam import read_exam
+from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item, chance
 from deepseek_fusion.evaluation.report.page import render_report
-from deepseek_fusion.evaluation.statistics import Rate, rate
+from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph
 
 RULE = (

@@ -19,10 +19,10 @@ import numpy as np
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.bootstrap import resampled
-from deepseek_fusion.evaluation.exam import read_exam
 from deepseek_fusion.evaluation.ontology import Ontology, find_ontology
-from deepseek_fusion.evaluation.statistics import Rate, _wilson, rate
+from deepseek_fusion.evaluation.questions.exam import read_exam
+from deepseek_fusion.evaluation.statistics.bootstrap import resampled
+from deepseek_fusion.evaluation.statistics.rates import Rate, _wilson, rate
 from deepseek_fusion.knowledge.graph import Graph
 
 WEAKEST, LEAST = 20, 3

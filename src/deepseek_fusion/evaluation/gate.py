@@ -18,10 +18,10 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, writ
 from deepseek_fusion.core.config import GateConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.exam import read_exam
-from deepseek_fusion.evaluation.families import Item
-from deepseek_fusion.evaluation.paired import RESAMPLES, SEED, Difference, holm, paired_difference
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.questions.exam import read_exam
+from deepseek_fusion.evaluation.questions.families import Item
+from deepseek_fusion.evaluation.statistics.paired import RESAMPLES, SEED, Difference, holm, paired_difference
+from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph
 
 Judgement = Literal["better", "equal", "worse"]

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from deepseek_fusion.core.artifacts import MANIFEST, Artifact
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.endpoint import Endpoint
+from deepseek_fusion.evaluation.answers.endpoint import Endpoint
 from deepseek_fusion.models.source import ModelSource
 
 

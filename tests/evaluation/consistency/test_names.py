@@ -7,7 +7,17 @@ import pytest
 from deepseek_fusion.evaluation.consistency.names import Names, lowered, plain, quantity
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
-OBJECTS = ("Pain", "Chest Pain", "J45", "J45.909", "Cold Extremities", "Beta-Blockers", "Vitamin D", "500 mg", "特发性(原发性)高血压")
+OBJECTS = (
+    "Pain",
+    "Chest Pain",
+    "J45",
+    "J45.909",
+    "Cold Extremities",
+    "Beta-Blockers",
+    "Vitamin D",
+    "500 mg",
+    "特发性(原发性)高血压",
+)
 NAMES = Names(
     Graph(tuple(Triple("S", "r", name) for name in OBJECTS), "thing", {"r": Relation("r", "rs")}, {"Pain": ("Ache",)})
 )  # fmt: skip

@@ -16,12 +16,12 @@ import pytest
 from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.answering import answer_all
-from deepseek_fusion.evaluation.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.answers.answering import answer_all
 from deepseek_fusion.evaluation.exams.harness.grading import right_facts, share
 from deepseek_fusion.evaluation.exams.harness.tasks import write_exam_tasks, write_set_tasks
 from deepseek_fusion.evaluation.exams.scoring import best, score_options
 from deepseek_fusion.evaluation.exams.sets import read_set
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.models.loading import Language, load_language
 from knowledge_samples import GRAPHS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepseek_fusion.core.config import LoraConfig, RelationConfig, TrainingConfig
-from deepseek_fusion.evaluation.families import Item, Questions
+from deepseek_fusion.evaluation.questions.families import Item, Questions
 from deepseek_fusion.evaluation.robustness.question import Question, questions_of
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 import tiny
-from deepseek_fusion.evaluation.answering import UNPADDED
+from deepseek_fusion.evaluation.answers.answering import UNPADDED
 from deepseek_fusion.evaluation.robustness.attack import Attack, HotFlip, Projected, Random, gradients, losses
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 from deepseek_fusion.models.loading import Language, load_language

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from deepseek_fusion.curriculum.phrasings import PHRASINGS as LESSON_PHRASINGS
-from deepseek_fusion.evaluation.matching import folded
-from deepseek_fusion.evaluation.phrasings import PHRASINGS
+from deepseek_fusion.evaluation.answers.matching import folded
+from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
 from deepseek_fusion.evaluation.robustness import perturb
 from deepseek_fusion.evaluation.robustness.perturb import CHANGES, change, confusable
 from deepseek_fusion.evaluation.robustness.question import questions_of, telling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from deepseek_fusion.evaluation.families import Item
+from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.robustness.siege import besiege, is_right
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 

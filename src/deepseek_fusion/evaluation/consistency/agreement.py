@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.statistics.rates import rate
 
 
 def agreement(

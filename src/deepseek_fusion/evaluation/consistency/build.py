@@ -20,9 +20,9 @@ from deepseek_fusion.evaluation.consistency.claims import Asked
 from deepseek_fusion.evaluation.consistency.judge import MODEL
 from deepseek_fusion.evaluation.consistency.labels import read_labels
 from deepseek_fusion.evaluation.consistency.nli import Evidence, Judge
-from deepseek_fusion.evaluation.exam import read_exam
-from deepseek_fusion.evaluation.families import Item
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.questions.exam import read_exam
+from deepseek_fusion.evaluation.questions.families import Item
+from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph, Triple
 
 FAMILIES = ("question", "cloze", "reversed")

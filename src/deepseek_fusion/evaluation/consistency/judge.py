@@ -21,7 +21,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Verdict
 from deepseek_fusion.evaluation.consistency.nli import MATCHES, Judge, encode, evidence_sentence
 from deepseek_fusion.evaluation.consistency.phrasings import PHRASINGS
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph
 
 HELD_OUT_EVERY = 5

@@ -24,7 +24,7 @@ from deepseek_fusion.evaluation.exams.scoring import (
     write_answers,
 )
 from deepseek_fusion.evaluation.exams.sets import ExamSet, Question, read_set
-from deepseek_fusion.evaluation.statistics import Rate, rate
+from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource

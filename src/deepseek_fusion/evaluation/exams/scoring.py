@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deepseek_fusion.evaluation.answering import answer_all, likelihoods
+from deepseek_fusion.evaluation.answers.answering import answer_all, likelihoods
 from deepseek_fusion.evaluation.exams.prompts import DELIMITERS, continued, letter_in, lettered, without_thought
 from deepseek_fusion.evaluation.exams.sets import ExamSet, Question
 from deepseek_fusion.models.loading import Language

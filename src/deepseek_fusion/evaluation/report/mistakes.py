@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from deepseek_fusion.evaluation.matching import is_declined, is_mentioned
+from deepseek_fusion.evaluation.answers.matching import is_declined, is_mentioned
 from deepseek_fusion.evaluation.report.words import Json
 from deepseek_fusion.knowledge.language import fold
 

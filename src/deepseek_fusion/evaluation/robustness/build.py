@@ -11,8 +11,8 @@ from deepseek_fusion.core.artifacts import Artifact, write_json, write_jsonl
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.answering import answer_all
-from deepseek_fusion.evaluation.exam import read_exam
+from deepseek_fusion.evaluation.answers.answering import answer_all
+from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.robustness.attack import HotFlip, Projected, Random
 from deepseek_fusion.evaluation.robustness.perturb import CHANGES, Changed, change
 from deepseek_fusion.evaluation.robustness.question import Question, questions_of

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from deepseek_fusion.evaluation.phrasings import PHRASINGS
+from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
 from deepseek_fusion.evaluation.robustness.question import Question
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.language import Language, fold

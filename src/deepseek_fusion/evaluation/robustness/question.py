@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from deepseek_fusion.evaluation.families import Item
+from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.language import HAN, tokens
 

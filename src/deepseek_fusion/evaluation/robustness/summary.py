@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deepseek_fusion.evaluation.statistics import Rate, rate
+from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 
 CONTROL = "random"
 EXAMPLES = 3

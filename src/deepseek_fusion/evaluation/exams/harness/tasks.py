@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.artifacts import write_jsonl
-from deepseek_fusion.evaluation.answering import SLACK
-from deepseek_fusion.evaluation.families import FAMILIES, Item
+from deepseek_fusion.evaluation.answers.answering import SLACK
 from deepseek_fusion.evaluation.exams.prompts import DELIMITERS, continued
 from deepseek_fusion.evaluation.exams.scoring import templated
 from deepseek_fusion.evaluation.exams.sets import ExamSet
+from deepseek_fusion.evaluation.questions.families import FAMILIES, Item
 from deepseek_fusion.models.loading import Language
 
 _FOLDER = Path(__file__).parent

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.trees.reading import Reading, hidden_where
+from deepseek_fusion.evaluation.answers.trees.reading import Reading, hidden_where
 from deepseek_fusion.models.loading import Language
 
 

@@ -22,13 +22,13 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.answering import SLACK
-from deepseek_fusion.evaluation.exam import read_exam
-from deepseek_fusion.evaluation.families import Item
+from deepseek_fusion.evaluation.answers.answering import SLACK
+from deepseek_fusion.evaluation.answers.general import QUESTIONS
+from deepseek_fusion.evaluation.answers.matching import is_mentioned
+from deepseek_fusion.evaluation.answers.sitting import chosen_row, written_row
 from deepseek_fusion.evaluation.exams.prompts import letter_in, lettered, without_thought
-from deepseek_fusion.evaluation.general import QUESTIONS
-from deepseek_fusion.evaluation.matching import is_mentioned
-from deepseek_fusion.evaluation.sitting import chosen_row, written_row
+from deepseek_fusion.evaluation.questions.exam import read_exam
+from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.knowledge.language import language_of
 
 CONTINUE = {

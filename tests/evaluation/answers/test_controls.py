@@ -11,9 +11,9 @@ import pytest
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.controls import _commonest, _frequent, _informed, _unasked, sit_controls
-from deepseek_fusion.evaluation.exam import read_exam, write_exam
-from deepseek_fusion.evaluation.families import Item
+from deepseek_fusion.evaluation.answers.controls import _commonest, _frequent, _informed, _unasked, sit_controls
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource

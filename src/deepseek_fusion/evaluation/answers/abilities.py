@@ -17,10 +17,10 @@ from deepseek_fusion.core.config import Section
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source, carried_file
-from deepseek_fusion.evaluation.answering import complete_all, score_all
-from deepseek_fusion.evaluation.general import CARRIER
-from deepseek_fusion.evaluation.instructions import INSTRUCTIONS
-from deepseek_fusion.evaluation.sitting import load_taught
+from deepseek_fusion.evaluation.answers.answering import complete_all, score_all
+from deepseek_fusion.evaluation.answers.general import CARRIER
+from deepseek_fusion.evaluation.answers.sitting import load_taught
+from deepseek_fusion.evaluation.questions.instructions import INSTRUCTIONS
 from deepseek_fusion.knowledge.language import Language as Spoken
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.models.loading import Language

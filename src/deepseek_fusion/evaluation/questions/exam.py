@@ -9,7 +9,7 @@ from typing import Any
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.families import ABSENT, FAMILIES, Family, Item, Questions, chance, names_of
+from deepseek_fusion.evaluation.questions.families import ABSENT, FAMILIES, Family, Item, Questions, chance, names_of
 from deepseek_fusion.knowledge.graph import Graph, Triple
 from deepseek_fusion.knowledge.language import fold
 

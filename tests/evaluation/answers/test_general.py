@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.general import QUESTIONS, packaged_text, read_general_text
-from deepseek_fusion.evaluation.matching import folded, is_mentioned
+from deepseek_fusion.evaluation.answers.general import QUESTIONS, packaged_text, read_general_text
+from deepseek_fusion.evaluation.answers.matching import folded, is_mentioned
 from deepseek_fusion.training.prompts import PROMPTS
 
 

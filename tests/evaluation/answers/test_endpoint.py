@@ -17,9 +17,9 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.endpoint import Endpoint, sit_exam_at
-from deepseek_fusion.evaluation.exam import read_exam, write_exam
-from deepseek_fusion.evaluation.general import QUESTIONS
+from deepseek_fusion.evaluation.answers.endpoint import Endpoint, sit_exam_at
+from deepseek_fusion.evaluation.answers.general import QUESTIONS
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from knowledge_samples import GRAPHS
 
 SECRET = "sk-very-secret"

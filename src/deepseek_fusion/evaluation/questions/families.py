@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
 
-from deepseek_fusion.evaluation.phrasings import PHRASINGS, Phrasings
+from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.language import fold

@@ -13,10 +13,17 @@ from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.abilities import ITEMS, SETS, AbilitiesConfig, packaged_sets, read_sets, sit_abilities
-from deepseek_fusion.evaluation.general import QUESTIONS
-from deepseek_fusion.evaluation.instructions import INSTRUCTIONS
-from deepseek_fusion.evaluation.matching import folded
+from deepseek_fusion.evaluation.answers.abilities import (
+    ITEMS,
+    SETS,
+    AbilitiesConfig,
+    packaged_sets,
+    read_sets,
+    sit_abilities,
+)
+from deepseek_fusion.evaluation.answers.general import QUESTIONS
+from deepseek_fusion.evaluation.answers.matching import folded
+from deepseek_fusion.evaluation.questions.instructions import INSTRUCTIONS
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.prompts import PROMPTS
@@ -154,7 +161,7 @@ def test_the_form_of_a_turn_is_seen(models: Callable[[str], Path]) -> None:
     """A model whose head prefers one token says nothing else: the end of its turn, another special token, a word."""
     import torch
 
-    from deepseek_fusion.evaluation.abilities import _instructed
+    from deepseek_fusion.evaluation.answers.abilities import _instructed
     from deepseek_fusion.models.loading import load_language
 
     seen = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from deepseek_fusion.evaluation.trees.reading import NODES, TREES, read, reads_trees
+from deepseek_fusion.evaluation.answers.trees.reading import NODES, TREES, read, reads_trees
 from deepseek_fusion.models.loading import Language
 
 Load = Callable[[str], Language]

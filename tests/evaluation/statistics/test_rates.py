@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from deepseek_fusion.evaluation.statistics import rate
+from deepseek_fusion.evaluation.statistics.rates import rate
 
 
 def test_the_interval_holds_the_share_and_is_the_same_each_time() -> None:

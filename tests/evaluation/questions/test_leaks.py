@@ -13,9 +13,9 @@ from deepseek_fusion.core.config import CurriculumConfig, EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.exam import read_exam, write_exam
-from deepseek_fusion.evaluation.families import FAMILIES, Item
-from deepseek_fusion.evaluation.leaks import Marker, check_leaks, near, read_texts
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.questions.families import FAMILIES, Item
+from deepseek_fusion.evaluation.questions.leaks import Marker, check_leaks, near, read_texts
 from deepseek_fusion.knowledge.graph import Graph
 from knowledge_samples import GRAPHS
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.trees.reading import Reading, chunks, read, reads_trees
-from deepseek_fusion.evaluation.trees.writing import Answer, Writer, first_choices
+from deepseek_fusion.evaluation.answers.trees.reading import Reading, chunks, read, reads_trees
+from deepseek_fusion.evaluation.answers.trees.writing import Answer, Writer, first_choices
 from deepseek_fusion.models.loading import PLAIN, Language
 
 BATCH = 128

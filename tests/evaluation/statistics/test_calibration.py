@@ -12,8 +12,8 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, write_jsonl
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.calibration import BINS, calibrate, calibration
-from deepseek_fusion.evaluation.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.statistics.calibration import BINS, calibrate, calibration
 from knowledge_samples import GRAPHS
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepseek_fusion.evaluation.answering import (
+from deepseek_fusion.evaluation.answers.answering import (
     BATCH,
     SLACK,
     answer_all,
@@ -20,7 +20,7 @@ from deepseek_fusion.evaluation.answering import (
     perplexity,
     score_all,
 )
-from deepseek_fusion.evaluation.trees.reading import NODES
+from deepseek_fusion.evaluation.answers.trees.reading import NODES
 from deepseek_fusion.models.loading import Language, load_language
 
 Load = Callable[[str], Language]
