@@ -29,8 +29,9 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from deepseek_fusion.core.artifacts import Artifact
-from deepseek_fusion.core.config import Config, load_config
+from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.events import Console, listen, say
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 import deepseek_fusion
-from deepseek_fusion.core.config import load_config
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus

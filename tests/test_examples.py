@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deepseek_fusion.core.artifacts import read_json
-from deepseek_fusion.core.config import load_config
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.versions import VersionStore
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

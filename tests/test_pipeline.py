@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM
 
 import processes
 from deepseek_fusion.core.artifacts import read_json, read_jsonl
-from deepseek_fusion.core.config import load_config
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
 from deepseek_fusion.doctor import examine

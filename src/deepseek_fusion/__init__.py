@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deepseek_fusion.core.config import Config, load_config
+    from deepseek_fusion.core.config import Config
     from deepseek_fusion.core.errors import FusionError
+    from deepseek_fusion.core.project import load_config
     from deepseek_fusion.pipeline import teach
 
 __version__ = "0.1.0"
@@ -17,7 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Config": "core.config",
     "FusionError": "core.errors",
-    "load_config": "core.config",
+    "load_config": "core.project",
     "teach": "pipeline",
 }
 

@@ -214,7 +214,7 @@ def _exit_by(passed: bool | None) -> None:
 
 
 def _load(project: Path, overrides: list[str] | None = None) -> Config:
-    from deepseek_fusion.core.config import load_config
+    from deepseek_fusion.core.project import load_config
 
     return load_config(project, overrides or ())
 

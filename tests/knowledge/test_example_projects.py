@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from deepseek_fusion.core.config import load_config
+from deepseek_fusion.core.project import load_config
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
