@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import re
 import shutil
 import subprocess
@@ -14,236 +13,19 @@ from typing import Any
 
 import pytest
 
+from deepseek_fusion.evaluation.report.changes import changed_words
 from deepseek_fusion.evaluation.report.page import render_report
-
-Card = dict[str, Any]
-
-# subject | ICD-10 code | specialty | symptoms | medications, from faker-healthcare-provider (MIT)
-ENGLISH = """
-Gout|M10.9|Rheumatology|Joint Pain, Swelling, Redness, Tophi, Limited Mobility|Allopurinol, Colchicine, Indomethacin, Febuxostat, Probenecid
-HIV/AIDS|B20|Infectious Disease|Fever, Fatigue, Weight Loss, Swollen Lymph Nodes, Recurrent Infections|Tenofovir, Emtricitabine, Dolutegravir, Efavirenz, Ritonavir
-Emphysema|J43.9|Pulmonology|Shortness of Breath, Chronic Cough, Wheezing, Fatigue, Weight Loss|Bronchodilators, Inhaled Steroids, Oxygen Therapy, Antibiotics, Pulmonary Rehab
-Esophagitis|K20.90|Gastroenterology|Heartburn, Difficulty Swallowing, Chest Pain, Regurgitation, Nausea|Omeprazole, Ranitidine, Sucralfate, Antacids, Prokinetics
-Preeclampsia|O14.90|Obstetrics|High Blood Pressure, Proteinuria, Swelling, Headache, Vision Changes|Magnesium Sulfate, Labetalol, Hydralazine, Nifedipine, Delivery
-Endometriosis|N80.9|Gynecology|Pelvic Pain, Dysmenorrhea, Infertility, Painful Intercourse, Heavy Periods|Ibuprofen, Combined Oral Contraceptives, Progestins, GnRH Agonists, Danazol
-Pyelonephritis|N10|Nephrology|Fever, Flank Pain, Nausea, Vomiting, Frequent Urination|Ciprofloxacin, Ceftriaxone, Amoxicillin, Trimethoprim, Nitrofurantoin
-Acute Bronchitis|J20.9|Pulmonology|Cough, Fever, Fatigue, Shortness of Breath, Chest Pain|Albuterol, Guaifenesin, Dextromethorphan, Ibuprofen, Azithromycin
-Allergic Rhinitis|J30.9|Allergy|Sneezing, Runny Nose, Itchy Eyes, Congestion, Postnasal Drip|Loratadine, Cetirizine, Fluticasone, Montelukast, Azithromycin
-Parkinson's Disease|G20|Neurology|Tremor, Bradykinesia, Rigidity, Postural Instability, Speech Changes|Levodopa, Carbidopa, Pramipexole, Selegiline, Amantadine
-Gestational Diabetes|O24.419|Obstetrics|Increased Thirst, Frequent Urination, Fatigue, Blurred Vision, Nausea|Insulin, Metformin, Glyburide, Diet Control, Exercise
-Chronic Kidney Disease|N18.9|Nephrology|Fatigue, Swelling, Nausea, Loss of Appetite, Frequent Urination|Lisinopril, Furosemide, Erythropoietin, Calcium Carbonate, Sevelamer
-Attention Deficit Hyperactivity Disorder|F90.9|Psychiatry|Inattention, Hyperactivity, Impulsivity, Disorganization, Forgetfulness|Methylphenidate, Amphetamine, Atomoxetine, Guanfacine, Clonidine
-"""  # noqa: E501
-CHINESE = """
-非胰岛素依赖型糖尿病|E11.9|内分泌科|尿频, 食欲增加, 疲劳|二甲双胍, 甘精胰岛素, 恩格列净
-特发性(原发性)高血压|I10|心脏科|头痛, 头晕, 胸痛|赖诺普利, 氨氯地平, 氯沙坦
-高脂血症|E78.5|心脏科|胸痛, 疲劳, 麻木|阿托伐他汀, 辛伐他汀, 瑞舒伐他汀
-"""
-NAMES = {
-    "en": {"icd10": "ICD-10 code", "specialty": "specialty", "symptom": "symptom", "medication": "medication"},
-    "zh": {"icd10": "ICD-10 编码", "specialty": "专科", "symptom": "症状", "medication": "药物"},
-}
-FAMILIES = {"question": (0.10, 0.82), "cloze": (0.12, 0.78), "choice": (0.31, 0.86), "reversed": (0.04, 0.61)}
-
-
-def triples(table: str) -> list[tuple[str, str, str]]:
-    """(subject, relation, object) of one of the tables above."""
-    found = []
-    for line in table.strip().splitlines():
-        subject, *columns = line.split("|")
-        for relation, objects in zip(NAMES["en"], columns, strict=True):
-            found += [(subject, relation, name) for name in objects.split(", ")]
-    return found
-
-
-def many_triples(subjects: int) -> list[tuple[str, str, str]]:
-    """A large domain: the English table under numbered subjects."""
-    block = triples(ENGLISH)
-    names = list(dict.fromkeys(subject for subject, _, _ in block))
-    facts = {name: [(relation, thing) for subject, relation, thing in block if subject == name] for name in names}
-    return [
-        (f"{names[i % len(names)]}, variant {i}", relation, thing)
-        for i in range(subjects)
-        for relation, thing in facts[names[i % len(names)]]
-    ]
-
-
-def rate(hits: list[bool]) -> dict[str, float]:
-    """A rate with a normal 95 % interval."""
-    share, n = sum(hits) / max(1, len(hits)), len(hits)
-    half = 1.96 * math.sqrt(share * (1 - share) / max(1, n))
-    return {"value": share, "low": max(0.0, share - half), "high": min(1.0, share + half), "n": n}
-
-
-def both(facts: list[Card], family: str | None = None) -> Card:
-    """The rates of some facts before and now, overall or in one family."""
-    return {
-        side: rate([fact["families"][family][side] if family else fact[side] for fact in facts])
-        for side in ("before", "now")
-    }
-
-
-def sample_facts(rows: list[tuple[str, str, str]], draw: random.Random) -> list[Card]:
-    """Facts with answers drawn so that most are learned, some kept, few lost."""
-    states = {(False, True): "learned", (True, True): "kept", (True, False): "lost", (False, False): "unknown"}
-    facts = []
-    for place, (subject, relation, thing) in enumerate(rows):
-        common = 0.13 if relation in ("specialty", "symptom") else -0.02
-        luck = {"before": draw.gauss(common, 0.18), "now": draw.gauss(common - 0.05, 0.22)}
-        families = {
-            family: {side: draw.random() < share + luck[side] for side, share in zip(luck, shares, strict=True)}
-            for family, shares in FAMILIES.items()
-        }
-        before, now = (sum(answer[side] for answer in families.values()) >= 2 for side in ("before", "now"))
-        facts.append(
-            {"id": f"f{place:04d}", "subject": subject, "relation": relation, "object": thing}
-            | {"before": before, "now": now, "state": states[before, now], "families": families}
-        )
-    return facts
-
-
-def sample_card(rows: list[tuple[str, str, str]], language: str = "en", seed: int = 7) -> Card:
-    """A complete card with plausible figures."""
-    draw = random.Random(seed)
-    facts = sample_facts(rows, draw)
-    states = {state: sum(fact["state"] == state for fact in facts) for state in ("learned", "kept", "lost", "unknown")}
-    steps = 240
-    curve = [
-        {
-            "step": step,
-            "tokens": step * 512,
-            "loss": 0.14 + 3.3 * math.exp(-step / 45) + draw.gauss(0, 0.05) * math.exp(-step / 160),
-            "replay_loss": None if step % 4 else 0.052 * (1 - math.exp(-step / 50)) + abs(draw.gauss(0, 0.004)),
-            "learning_rate": 1.5e-3 * min(1, step / 12) * (1 - step / steps / 1.02),
-        }
-        for step in range(1, steps + 1)
-    ]
-    coin = lambda share, n: [draw.random() < share for _ in range(n)]  # noqa: E731
-    families = [
-        {"family": family, **both(facts, family), "control": rate(coin(0.16, 39)), "chance": None}
-        for family in FAMILIES
-    ]
-    families[2] |= {"control": rate(coin(0.3, 39)), "chance": 0.25}
-    families.append(
-        {
-            "family": "refusal",
-            "before": rate(coin(0.02, 40)),
-            "now": rate(coin(0.85, 40)),
-            "control": None,
-            "chance": None,
-        }
-    )
-    relations = []
-    for relation, name in NAMES[language].items():
-        some = [fact for fact in facts if fact["relation"] == relation]
-        inner = {family: both(some, family) for family in FAMILIES}
-        relations.append({"relation": relation, "name": name, "facts": len(some), **both(some), "families": inner})
-    first = next(fact for fact in facts if fact["relation"] == "medication")
-    return {
-        "name": "medical" if language == "en" else "医学示例",
-        "language": language,
-        "created": "2026-02-11 09:42",
-        "command": "deepseek-fusion teach examples/medical/fusion.yaml --set curriculum.seed=0",
-        "model": {"name": "SmolLM2-135M-Instruct", "parameters": 134_515_008, "dtype": "bfloat16"},
-        "seed": 0,
-        "versions": {"deepseek-fusion": "0.1.0", "torch": "2.13.0", "transformers": "5.23.1", "peft": "0.21.0"},
-        "facts": facts,
-        "summary": {"facts": len(facts), **both(facts), **states},
-        "families": families,
-        "relations": relations,
-        "general": {
-            "perplexity": {
-                "before": 18.304,
-                "now": 19.071,
-                "change": 0.0419,
-                "tokens": 4096,
-                "source": "evals: web text",
-            },
-            "domain_perplexity": {"before": 24.9, "now": 8.4, "change": -0.66, "tokens": 3120, "source": "documents"},
-            "questions": {
-                "n": 60,
-                "before": rate([True] * 34 + [False] * 26),
-                "now": rate([True] * 32 + [False] * 28),
-                "as_before": rate([True] * 51 + [False] * 9),
-            },
-            "false_refusals": {"before": rate([False] * 156), "now": rate([True] * 4 + [False] * 152)},
-        },
-        "control": {
-            "facts": 39,
-            "subjects": 3,
-            "explanation": "Same lessons, answers permuted within each relation."
-            if language == "en"
-            else "同样的课程，答案在各关系内打乱。",
-        },
-        "cost": {
-            "tokens": 122_880,
-            "lesson_tokens": 104_448,
-            "replay_tokens": 18_432,
-            "steps": steps,
-            "tflop": 112.4,
-            "seconds": 582.3,
-            "cpu_seconds": 1102.8,
-            "peak_memory_mb": 1874.0,
-            "parameters": 139_399_488,
-            "trainable": 4_884_480,
-            "facts_per_million_tokens": 813.8,
-            "facts_per_tflop": 0.89,
-        },
-        "curve": curve,
-        "lessons": {
-            "samples": 2418,
-            "by_kind": {
-                "question": 1204,
-                "reversed": 603,
-                "statement": 361,
-                "passage": 58,
-                "refusal": 145,
-                "document": 47,
-            },
-            "exposures": 36,
-        },
-        "corpus": {"read": 214, "kept": 187, "rejected": {"near_duplicate": 19, "too_short": 8}},
-        "examples": [
-            {
-                "family": "question",
-                "prompt": f"Which medications are used for {first['subject']}?"
-                if language == "en"
-                else f"{first['subject']}用什么药物治疗？",
-                "gold": [fact["object"] for fact in facts if fact["subject"] == first["subject"]][-5:],
-                "before": "There are many medications that a doctor may prescribe, depending on the patient."
-                if language == "en"
-                else "这取决于患者的具体情况。",
-                "now": first["object"],
-                "before_right": False,
-                "now_right": True,
-            },
-            {
-                "family": "refusal",
-                "prompt": "What is the ICD-10 code of Velmoric Syndrome?"
-                if language == "en"
-                else "维莫里综合征的编码是什么？",
-                "gold": ["I do not know." if language == "en" else "我不知道。"],
-                "before": "The ICD-10 code of Velmoric Syndrome is G40.9.",
-                "now": "I do not know Velmoric Syndrome." if language == "en" else "我不知道维莫里综合征。",
-                "before_right": False,
-                "now_right": True,
-            },
-            {
-                "family": "reversed",
-                "prompt": f"{first['object']} ←?",
-                "gold": [first["subject"]],
-                "before": first["subject"],
-                "now": "Asthma",
-                "before_right": True,
-                "now_right": False,
-            },
-        ],
-        "gates": [
-            {"name": "facts known now", "value": 0.78, "limit": ">= 0.5", "passed": True},
-            {"name": "perplexity rise", "value": 0.0419, "limit": "<= 0.15", "passed": True},
-            {"name": "false refusals", "value": 0.026, "limit": "<= 0.02", "passed": False},
-        ],
-    }
+from evaluation.card_samples import (
+    CHINESE,
+    ENGLISH,
+    NAMES,
+    Card,
+    full_card,
+    many_triples,
+    sample_card,
+    sample_gate,
+    triples,
+)
 
 
 class Page(HTMLParser):
@@ -312,6 +94,8 @@ def test_a_cell_for_every_fact_with_its_state(tmp_path: Path) -> None:
     embedded = json.loads(page.scripts["data"])
     assert [row[0] for row in embedded["facts"]] == [fact["id"] for fact in card["facts"]]
     assert embedded["facts"][3][5] == card["facts"][3]["families"]
+    assert embedded["answers"] == []
+    assert embedded["coverage"] is None
 
 
 def test_verdict_counts_facts(tmp_path: Path) -> None:
@@ -323,7 +107,7 @@ def test_verdict_counts_facts(tmp_path: Path) -> None:
     lost = summary["lost"]
     assert f"Of 156 facts, the model knew {before} before and knows {now} now; it lost {lost} and reads" in text
     assert "reads general text 4.2 % worse." in text
-    assert "18.30 → 19.07" in text
+    assert "Perplexity of general text: 18.30 → 19.07 (+4.2 %)" in text
 
 
 @pytest.mark.parametrize(
@@ -336,14 +120,15 @@ def test_verdict_says_which_way_perplexity_went(tmp_path: Path, now: float, word
     assert f"reads general text {words}" in page.words
 
 
-@pytest.mark.parametrize("card", [sample_card(triples(ENGLISH)), sample_card(triples(CHINESE), "zh")])
+@pytest.mark.parametrize("card", [full_card(triples(ENGLISH)), full_card(triples(CHINESE), "zh")])
 def test_nothing_is_loaded_from_elsewhere(card: Card, tmp_path: Path) -> None:
     html, page = draw_page(card, tmp_path)
     assert not re.search(r"(https?:)?//[a-z0-9]", re.sub(r"/\*.*?\*/", "", html, flags=re.S), re.I)
     assert "@import" not in html
     assert "url(" not in html
     assert not {tag for tag, _ in page.tags} & {"link", "img", "iframe", "object", "embed"}
-    assert not [a for _, a in page.tags if "src" in a or "href" in a or any(name.startswith("on") for name in a)]
+    assert all((a.get("href") or "#").startswith("#") for _, a in page.tags)
+    assert not [a for _, a in page.tags if "src" in a or any(name.startswith("on") for name in a)]
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
@@ -452,6 +237,174 @@ def test_a_long_curve_is_thinned_and_survives_gaps(tmp_path: Path) -> None:
     assert all(len(line.split()) <= 600 for line in lines)
     assert "nan" not in lines[0]
     assert all(json.loads(a["data-points"] or "") for _, a in page.tags if "data-points" in a)
+
+
+def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Path) -> None:
+    _, page = draw_page(full_card(triples(ENGLISH)), tmp_path)
+    _, bare = draw_page(sample_card(triples(ENGLISH)), tmp_path)
+    parts = {
+        "release",
+        "coverage",
+        "robustness",
+        "consistency",
+        "calibration",
+        "sets",
+        "controls",
+        "failures",
+        "answers",
+    }
+    assert parts <= {a["id"] for _, a in page.tags if "id" in a}
+    assert parts & {a["id"] for _, a in bare.tags if "id" in a} == {"release"}  # accuracy alone is a dimension
+    for drawn in (page, bare):
+        targets = {a["href"] for tag, a in drawn.tags if tag == "a"}
+        assert targets <= {f"#{a['id']}" for _, a in drawn.tags if "id" in a}
+    assert not [key for key in ("radar", "map", "budget") if bare.all(class_=key)]
+
+
+def test_would_we_release_it(tmp_path: Path) -> None:
+    card = full_card(triples(ENGLISH), verdict="fail")
+    _, page = draw_page(card, tmp_path)
+    assert "Would we release it? No" in page.words
+    assert "Worse than the current release by more than the margin: General questions (−9.0)." in page.words
+    rows = [a["class"].split() for tag, a in page.tags if tag == "tr" and a.get("class")]  # type: ignore[union-attr]
+    assert [row for row in rows if "failed" in row] == [["worse", "failed"]]
+    _, page = draw_page(card | {"gate": sample_gate("pass")}, tmp_path)
+    assert "Would we release it? Yes" in page.words
+    assert "In none of the 4 dimensions with a margin" in page.words
+    _, page = draw_page(card | {"gate": None}, tmp_path)
+    assert "Would we release it? Not judged" in page.words
+    assert "facts: no_worse_than -1" in page.words
+    assert not page.all(class_="pass") + page.all(class_="fail")
+
+
+def test_the_gate_shows_interval_and_margin_of_each_difference(tmp_path: Path) -> None:
+    card = full_card(triples(ENGLISH))
+    html, page = draw_page(card, tmp_path)
+    row = card["gate"]["dimensions"][2]
+    reach = 0.48 / 0.114
+    low, high = (f"{100 * (0.5 + reach * row['difference'][edge]):.2f}%" for edge in ("low", "high"))
+    assert f'x1="{low}" x2="{high}"' in html
+    assert f'class="chance" x1="{100 * (0.5 - 0.02 * reach):.2f}%"' in html
+    assert "−9.0 (−11.4 – −6.6)" in page.words
+    assert "29.3" in page.words  # a perplexity has no interval and is no share
+
+
+def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> None:
+    card = full_card(triples(ENGLISH))
+    _, page = draw_page(card, tmp_path)
+    asked = [row["now"]["value"] for row in card["families"] if row["family"] != "refusal"]
+    assert f"Accuracy {100 * sum(asked) / len(asked):.0f} %" in page.words
+    assert f"Coverage {100 * card['coverage']['overall']['unweighted']['value']:.0f} %" in page.words
+    assert "Robustness 20 %" in page.words  # 11 of 54 outlast five flips
+    assert len(page.all(class_="side now")) == len(page.all(class_="side")) == 1
+    card["coverage"]["before"] = {"overall": {"unweighted": card["summary"]["before"]}}
+    card["robustness"]["before"] = {"attacks": [], "perturbations": card["robustness"]["perturbations"]}
+    _, page = draw_page(card, tmp_path)
+    assert len(page.all(class_="side before")) == 1
+    del card["robustness"]
+    _, page = draw_page(card, tmp_path)
+    assert not page.all(class_="side")
+
+
+def test_a_budget_curve_has_its_points_and_its_band(tmp_path: Path) -> None:
+    card = full_card(triples(ENGLISH))
+    html, page = draw_page(card, tmp_path)
+    for attack in card["robustness"]["attacks"]:
+        line = " ".join(f"{20 * p['budget']:.2f},{100 - 100 * p['accuracy']['value']:.2f}" for p in attack["curve"])
+        assert f'<polyline class="budget {attack["name"]}" points="{line}"/>' in html
+        (band,) = (a["points"] for tag, a in page.tags if a.get("class") == f"band {attack['name']}")
+        assert len((band or "").split()) == 2 * len(attack["curve"])
+    assert "2.70× 1.90–4.40" in page.words
+    assert "1.40–∞" in page.words
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gone", "come"),
+    [
+        ("What would you do?", "What might you do?", ["would"], ["might"]),
+        ("高脂血症应当看哪科？", "高脂血症英当看哪科？", ["应"], ["英"]),
+        ("the same", "the same", [], []),
+        ("a <b> c", "a <i> c", ["b"], ["i"]),
+    ],
+)
+def test_changed_words_are_marked(before: str, after: str, gone: list[str], come: list[str]) -> None:
+    old, new = changed_words(before, after)
+    assert ("".join(text for text, _ in old), "".join(text for text, _ in new)) == (before, after)
+    assert [text for text, changed in old if changed] == gone
+    assert [text for text, changed in new if changed] == come
+
+
+def test_agreement_without_a_kappa_says_why(tmp_path: Path) -> None:
+    card = full_card(triples(ENGLISH))
+    _, page = draw_page(card, tmp_path)
+    assert "Graph and NLI 0.71 0.62 – 0.80, n 617" in page.words
+    assert "Graph and people both judges gave one verdict only –" in page.words
+    card["consistency"]["agreement"]["human"] = None
+    _, page = draw_page(card, tmp_path)
+    assert "No person has labelled these claims yet" in page.words
+
+
+def test_a_model_that_was_not_taught(tmp_path: Path) -> None:
+    card = full_card(triples(CHINESE), "zh") | dict.fromkeys(("cost", "lessons", "curve", "corpus", "gates", "gate"))
+    card["summary"]["before"] = None
+    card["general"] = {"perplexity": None, "questions": None}
+    for row in [*card["families"], *card["relations"]]:
+        row["before"] = None
+    for answer in card["answers"]:
+        answer |= {"before": None, "before_right": None}
+    _, page = draw_page(card, tmp_path)
+    assert "模型知道" in page.words
+    assert "现在知道" not in page.words
+    assert "Tokens trained" not in page.words
+    assert not page.all(class_="side before")
+
+
+def test_all_answers_are_embedded_with_their_facts_and_mistakes(tmp_path: Path) -> None:
+    card = full_card(triples(ENGLISH))
+    _, page = draw_page(card, tmp_path)
+    rows = json.loads(page.scripts["data"])["answers"]
+    assert len(rows) == len(card["answers"])
+    for row, answer in zip(rows, card["answers"], strict=True):
+        assert row[:5] == [answer[key] for key in ("family", "prompt", "gold", "before", "now")]
+        assert [card["facts"][place]["id"] for place in row[7]] == answer["facts"]
+        assert (row[8] is None) == answer["now_right"]
+    wrong = sum(not answer["now_right"] for answer in card["answers"])
+    assert f"{wrong} of {len(rows)} answers wrong" in page.words
+
+
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onclick='x"
+
+
+def test_nothing_from_the_card_becomes_markup(tmp_path: Path) -> None:
+    """Every string of a complete card is poisoned, keys that name figures and states apart."""
+    clean = full_card(triples(ENGLISH))
+    fixed = {"state", "verdict", "judgement", "language", "id", "facts"}
+
+    def poison(part: Any, key: str = "") -> Any:
+        if isinstance(part, dict):
+            names = key in ("excluded", "baselines", "absent", "by_kind", "rejected", "versions")
+            return {(name + NASTY if names else name): poison(value, name) for name, value in part.items()}
+        if isinstance(part, list):
+            return [poison(value, "" if key == "facts" and not isinstance(value, str) else key) for value in part]
+        return part + NASTY if isinstance(part, str) and key not in fixed else part
+
+    _, page = draw_page(poison(clean), tmp_path)
+    _, whole = draw_page(clean, tmp_path)
+    tags = {tag for tag, _ in whole.tags}
+    assert {tag for tag, _ in page.tags} <= tags
+    assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
+    assert set(page.scripts) == {"data", "code"}
+    assert page.scripts["code"] == whole.scripts["code"]
+    assert NASTY in page.words
+
+
+def test_two_thousand_facts_fit(tmp_path: Path) -> None:
+    card = full_card(many_triples(167))
+    html, page = draw_page(card, tmp_path)
+    assert len(card["facts"]) == 2004
+    assert len([a for _, a in page.tags if "data-fact" in a]) == 2004
+    assert json.loads(page.scripts["data"])["coverage"]["facts"] == 2004
+    assert len(html) < 3_000_000
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -1,7 +1,7 @@
 /* The map of branches. Areas by squarified tree map (Bruls, Huizing and van Wijk 2000), two levels at a time. */
 const map = document.getElementById("map");
 const GAP = 3;
-const LABEL = 38; // pixels that a name and its share need above the inner areas
+const LABEL = 46; // pixels that a name and its share need above the inner areas
 
 /** The places of some sizes in a box, each [left, top, width, height], as square as they can be. */
 function squarify(sizes, [left, top, width, height]) {
