@@ -2,8 +2,8 @@
 
 A dimension is worse if its drop is real and may be larger than its margin: the paired test, adjusted for the number of
 declared dimensions (Holm), finds a difference, and the 95 % interval reaches beyond the margin. So at most one rerun in
-twenty of an equal model is called better or worse in anything, however small the exam; and a drop that is larger than
-both the margin and what the exam can detect is caught at least nineteen times in twenty. `detectable` is that size.
+twenty of an equal model is called better or worse in any of these, however small the exam; and a drop that is larger
+than both the margin and `detectable` is caught at least nineteen times in twenty.
 """
 
 from __future__ import annotations
