@@ -25,7 +25,9 @@ from deepseek_fusion.evaluation.consistency.labels import (
 )
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
-GRAPH = Graph((Triple("痛风", "症状", "红肿"), Triple("痛风", "症状", "关节痛")), "疾病", {"症状": Relation("症状", "症状")})
+GRAPH = Graph(
+    (Triple("痛风", "症状", "红肿"), Triple("痛风", "症状", "关节痛")), "疾病", {"症状": Relation("症状", "症状")}
+)
 ROWS: list[dict[str, Any]] = [
     {
         "id": f"c{i}",
@@ -115,9 +117,7 @@ def test_a_wrong_token_is_refused(served: tuple[LabelServer, Desk], token: str) 
         ("delete", b"{}", "no action"),
     ],
 )
-def test_a_bad_request_gets_a_sentence(
-    served: tuple[LabelServer, Desk], action: str, raw: bytes, words: str
-) -> None:
+def test_a_bad_request_gets_a_sentence(served: tuple[LabelServer, Desk], action: str, raw: bytes, words: str) -> None:
     server, table = served
     status, reply = ask(f"{server.url}{action}", raw=raw)
     assert status == 400
@@ -186,6 +186,8 @@ def test_what_a_desk_refuses(tmp_path: Path) -> None:
     with pytest.raises(FusionError, match="no such folder"):
         open_desk(folder, folder, tmp_path / "nowhere" / "labels.jsonl", "Wang", 3, 0)
     write_jsonl(tmp_path / "claims.jsonl", ROWS)
-    (tmp_path / "labels.jsonl").write_text('{"claim": "c0", "label": "perhaps", "labeller": "Wang"}\n', encoding="utf-8")
+    (tmp_path / "labels.jsonl").write_text(
+        '{"claim": "c0", "label": "perhaps", "labeller": "Wang"}\n', encoding="utf-8"
+    )
     with pytest.raises(FusionError, match=r"labels.jsonl, row 1: needs"):
         open_desk(folder, folder, tmp_path / "labels.jsonl", "Wang", 3, 0)
