@@ -113,7 +113,7 @@ def test_what_a_judge_refuses(folder: Path, tmp_path: Path) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     config["id2label"] = {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(FusionError, match="labels of .* are LABEL_0, LABEL_1, LABEL_2, not entailment"):
+    with pytest.raises(FusionError, match=r"labels of .* are LABEL_0, LABEL_1, LABEL_2, not entailment"):
         Judge(str(tmp_path))
 
 
