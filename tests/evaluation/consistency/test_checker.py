@@ -81,12 +81,24 @@ GOUT = Asked("symptom", "Gout")
         ("Blue Tongue", GOUT, [("Blue Tongue", "unknown")]),
         ("Rheumatology", GOUT, [("Rheumatology", "contradicted")]),  # true of it, but no symptom
         ("Gout does not cause cough.", None, [("not Cough", "supported")]),
-        ("Gout never causes joint pain or swelling.", None, [("not Joint Pain", "contradicted"), ("not Swelling", "contradicted")]),
+        (
+            "Gout never causes joint pain or swelling.",
+            None,
+            [("not Joint Pain", "contradicted"), ("not Swelling", "contradicted")],
+        ),
         ("Gout causes joint pain but not cough.", None, [("Joint Pain", "supported"), ("not Cough", "supported")]),
-        ("Asthma comes with wheezing, not with swelling.", None, [("Wheezing", "supported"), ("not Swelling", "supported")]),
+        (
+            "Asthma comes with wheezing, not with swelling.",
+            None,
+            [("Wheezing", "supported"), ("not Swelling", "supported")],
+        ),
         ("Cough is not a symptom of Gout.", None, [("not Cough", "supported")]),
         ("Wheezing is absent in Asthma.", None, [("not Wheezing", "contradicted")]),
-        ("Not only cough but also wheezing occurs in Asthma.", None, [("Cough", "supported"), ("Wheezing", "supported")]),
+        (
+            "Not only cough but also wheezing occurs in Asthma.",
+            None,
+            [("Cough", "supported"), ("Wheezing", "supported")],
+        ),
         ("Asthma may cause cough.", None, [("Cough", "supported")]),
         ("It is unclear whether Gout causes swelling.", None, [("Swelling", "unknown")]),
         ("Does Gout cause swelling?", None, [("Swelling", "unknown")]),
@@ -107,9 +119,17 @@ GOUT = Asked("symptom", "Gout")
         ("Fatigue comes with weakness.", None, [("Weakness", "supported")]),
         ("A chest cold makes you cough.", None, [("Cough", "supported")]),
         ("Epilepsy brings fits.", None, [("Seizures", "supported")]),
-        ("Asthma causes wheezing, whereas Gout causes wheezing.", None, [("Wheezing", "supported"), ("Wheezing", "contradicted")]),
+        (
+            "Asthma causes wheezing, whereas Gout causes wheezing.",
+            None,
+            [("Wheezing", "supported"), ("Wheezing", "contradicted")],
+        ),
         ("Unlike Gout, Asthma causes swelling.", None, [("Swelling", "contradicted")]),
-        ("Gout causes swelling. It does not cause joint pain.", None, [("Swelling", "supported"), ("not Joint Pain", "contradicted")]),
+        (
+            "Gout causes swelling. It does not cause joint pain.",
+            None,
+            [("Swelling", "supported"), ("not Joint Pain", "contradicted")],
+        ),
         ("The dose for Gout is 0.5 g.", None, [("500 mg", "supported")]),
         ("The dose for Asthma is 2,500 mg.", None, [("2.5 g", "supported")]),
         ("The dose for Asthma is 250 mg.", None, [("250 mg", "contradicted")]),
@@ -194,7 +214,7 @@ def test_only_relations_seen_with_one_object_often_enough_have_one_by_nature() -
 
 def test_a_name_under_two_relations_is_read_as_the_words_say() -> None:
     people = graph(
-        "Ann | mother | Eve\nAnn | father | Bob\nBob | mother | Zoe\nBob | father | Max\nEve | mother | Kim\nEve | father | Bob",
+        "Ann | mother | Eve\nAnn | father | Bob\nBob | mother | Zoe\nBob | father | Max\nEve | mother | Kim",
         {"mother": ("mother", "mothers"), "father": ("father", "fathers")},
         subject_type="person",
     )

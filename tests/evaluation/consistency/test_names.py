@@ -7,17 +7,8 @@ import pytest
 from deepseek_fusion.evaluation.consistency.names import Names, lowered, plain, quantity
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
-OBJECTS = (
-    "Pain",
-    "Chest Pain",
-    "J45",
-    "J45.909",
-    "Cold Extremities",
-    "Beta-Blockers",
-    "Vitamin D",
-    "500 mg",
-    "特发性(原发性)高血压",
-)
+CODES = ("J45", "J45.909", "500 mg")
+OBJECTS = ("Pain", "Chest Pain", "Cold Extremities", "Beta-Blockers", "Vitamin D", "特发性(原发性)高血压", *CODES)
 NAMES = Names(
     Graph(tuple(Triple("S", "r", name) for name in OBJECTS), "thing", {"r": Relation("r", "rs")}, {"Pain": ("Ache",)})
 )  # fmt: skip

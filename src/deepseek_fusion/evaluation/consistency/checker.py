@@ -64,15 +64,16 @@ class Checker:
     def check(self, answer: str, asked: Asked | None = None) -> list[Judgement]:
         """Every claim of an answer with its verdict."""
         found = [self.judge(claim) for claim in self.reader.read(answer, asked)]
-        if found and found[-1].verdict == "unknown" and self._is_cut_off(found[-1].claim, answer):
-            found[-1] = replace(found[-1], reason="cut_off")
+        if found and self._is_cut_off(found[-1].claim, answer):
+            found[-1] = Judgement(found[-1].claim, "unknown", "cut_off")
         return found
 
     def _is_cut_off(self, claim: Claim, answer: str) -> bool:
         """The answer ends within one of the graph's names."""
         begun = lowered(plain(claim.object or ""))
-        ends = bool(begun) and lowered(plain(answer)).endswith(begun)
-        return ends and any(name.startswith(begun) for name in self.reader.scanner.names.meanings)
+        if claim.readings or not begun or re.search(r"\d", begun) or not lowered(plain(answer)).endswith(begun):
+            return False  # a shorter code is another code
+        return any(name.startswith(begun) for name in self.reader.scanner.names.meanings)
 
     def judge(self, claim: Claim) -> Judgement:
         """One claim. Where names leave several readings, it is supported if one is, and contradicted if all are."""

@@ -61,8 +61,8 @@ _WORDS: dict[Kind, str] = {
     "no": "no|否|不对",
     # Grammar: does not make a list into a sentence.
     "glue": (
-        "according to|based on|along|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|先|先是|再是|接着|"
-        "接着是|然后|最终|之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|至少|为主|本身|某种|正是|正|便|即可|而且|"
+        "according to|based on|along|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|先|先是|再是|"
+        "接着|接着是|然后|最终|之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|至少|为主|本身|某种|正是|正|便|即可|而且|"
         "a|an|the|of|in|on|at|by|for|to|from|with|within|under|into|against|per|via|about|among|amongst|between|both|"
         "either|also|too|so|often|sometimes|occasionally|usually|usual|commonly|common|mostly|mainly|primarily|"
         "typically|typical|generally|frequently|frequent|rarely|less|more|most|least|many|some|several|few|all|any|"

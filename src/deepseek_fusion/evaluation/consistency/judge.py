@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import string
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from deepseek_fusion.core.artifacts import Artifact, write_json
@@ -223,13 +225,18 @@ def _model(vocabulary: int, seed: int) -> BertForSequenceClassification:
 
 
 def _tokenizer(graph: Graph) -> PreTrainedTokenizerFast:
-    """A WordPiece (Wu et al. 2016) over the graph's names and our phrasings; every character of theirs is known."""
-    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    words.normalizer = normalizers.BertNormalizer(lowercase=True)
-    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    words.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=list(SPECIAL), show_progress=False)
-    words.train_from_iterator(_texts(graph), trainer)
+    """A WordPiece (Wu et al. 2016) of all characters and the most frequent words in the graph's names and our
+    phrasings; the same for the same graph, which a trained one is not."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    counts = Counter(
+        word for text in _texts(graph) for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    )
+    characters = sorted({char for word in counts for char in word} | set(string.ascii_lowercase + string.digits))
+    frequent = sorted(counts, key=lambda word: (-counts[word], word))
+    pieces = [*SPECIAL, *characters, *(f"##{char}" for char in characters), *frequent]
+    vocabulary = {piece: i for i, piece in enumerate(list(dict.fromkeys(pieces))[:VOCABULARY])}
+    words = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    words.normalizer, words.pre_tokenizer, words.decoder = normalizer, splitter, decoders.WordPiece()
     ends = [(name, words.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends

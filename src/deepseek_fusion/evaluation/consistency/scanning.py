@@ -100,7 +100,7 @@ class Scanner:
         return self._word(low, at, _latin_end(low, at, found.end())) if found else None
 
     def _stands(self, low: str, at: int, phrase: str) -> bool:
-        """A cue stands here: as a whole word, or, in Han, without the beginning of a name (有 关节痛, not 有关 节痛)."""
+        """A cue stands here: a whole word, or, in Han, without the beginning of a name (有 关节痛, not 有关 节痛)."""
         end = at + len(phrase)
         if not low.startswith(phrase, at):
             return False
