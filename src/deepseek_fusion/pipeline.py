@@ -36,7 +36,7 @@ from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.robustness.build import attack_exam
-from deepseek_fusion.evaluation.statistics.rates.calibration import calibrate
+from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers

@@ -21,7 +21,7 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.ontology import Ontology, find_ontology
 from deepseek_fusion.evaluation.questions.exam import read_exam
-from deepseek_fusion.evaluation.statistics.rates.bootstrap import resampled
+from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 from deepseek_fusion.evaluation.statistics.rates import Rate, _wilson, rate
 from deepseek_fusion.knowledge.graph import Graph
 

@@ -20,7 +20,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
-from deepseek_fusion.evaluation.statistics.rates.paired import RESAMPLES, SEED, Difference, holm, paired_difference
+from deepseek_fusion.evaluation.statistics.paired import RESAMPLES, SEED, Difference, holm, paired_difference
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph
 

@@ -13,7 +13,7 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
-from deepseek_fusion.evaluation.statistics.rates.calibration import BINS, calibrate, calibration
+from deepseek_fusion.evaluation.statistics.calibration import BINS, calibrate, calibration
 from knowledge_samples import GRAPHS
 
 

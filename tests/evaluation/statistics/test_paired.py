@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepseek_fusion.evaluation.statistics.rates.paired import Difference, holm, paired_difference
+from deepseek_fusion.evaluation.statistics.paired import Difference, holm, paired_difference
 
 
 def names(count: int, size: int = 1) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepseek_fusion.evaluation.statistics.rates.bootstrap import resampled
+from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 
 RESAMPLES, SEED = 2000, 0
 
