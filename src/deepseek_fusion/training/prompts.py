@@ -1,4 +1,4 @@
-"""General prompts that the base answers for replay. The general exam (evaluation/answers/general.py) shares none of them."""
+"""General prompts that the base answers for replay. The general exam (evaluation/answers/general.py) shares none."""
 
 PROMPTS = (
     "Explain photosynthesis in two sentences.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from deepseek_fusion.evaluation.report.words import Json
 
@@ -76,7 +77,7 @@ def reliability_plot(calibration: Json) -> Json:
     }
 
 
-def radar(dimensions: Sequence[Json]) -> Json | None:
+def radar(dimensions: Sequence[Mapping[str, Any]]) -> Json | None:
     """Three shares as a triangle, before and now where all three are known; None without three of them."""
     sides = {
         side: [row[side] for row in dimensions]

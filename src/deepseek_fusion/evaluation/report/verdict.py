@@ -106,11 +106,11 @@ def dimensions(card: Json) -> list[Dimension]:
     asked = [row for row in card["families"] if row["family"] != "refusal"]
     rows: list[Dimension] = []
     if asked:
-        before = [row["before"]["value"] for row in asked if row["before"]]
+        then = [row["before"]["value"] for row in asked if row["before"]]
         rows.append(
             {
                 "name": "accuracy",
-                "before": sum(before) / len(before) if len(before) == len(asked) else None,
+                "before": sum(then) / len(then) if len(then) == len(asked) else None,
                 "now": sum(row["now"]["value"] for row in asked) / len(asked),
                 "rate": None,
                 "how": "accuracy_how",
