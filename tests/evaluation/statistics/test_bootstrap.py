@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepseek_fusion.evaluation import bootstrap
+from deepseek_fusion.evaluation.statistics import bootstrap
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 
 
