@@ -31,6 +31,7 @@ from evaluation.card_samples import (
 class Page(HTMLParser):
     """The parsed page: every tag with its attributes, the text a reader sees, and what each script holds."""
 
+    INLINE = frozenset({"span", "b", "em", "code"})
     VOID = frozenset({"meta", "input", "br", "line", "circle", "path", "polyline", "link", "img"})
 
     def __init__(self, html: str) -> None:
@@ -39,6 +40,8 @@ class Page(HTMLParser):
         self.text: list[str] = []
         self.scripts: dict[str, str] = {}
         self.open: list[str] = []
+        self.spoken: list[str] = []
+        self.chinese: list[int] = []
         self.feed(html)
         self.close()
 
@@ -46,11 +49,17 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in self.VOID:
             self.open.append(tag)
+            if dict(attrs).get("class") == "t-zh":
+                self.chinese.append(len(self.open))
+        if tag not in self.INLINE:
+            self.spoken.append(" ")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
+        if self.chinese[-1:] == [len(self.open)]:
+            self.chinese.pop()
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
@@ -59,11 +68,17 @@ class Page(HTMLParser):
             self.scripts[name] = self.scripts.get(name, "") + data
         elif self.open and self.open[-1] != "style":
             self.text.append(data)
+            self.spoken += [] if self.chinese else [data]
 
     @property
     def words(self) -> str:
         """The text with every run of white space as one blank."""
         return re.sub(r"\s+", " ", "".join(self.text))
+
+    @property
+    def english(self) -> str:
+        """The text as an English reader sees it, blocks apart."""
+        return re.sub(r"\s+", " ", "".join(self.spoken))
 
     def all(self, **wanted: str) -> list[dict[str, str | None]]:
         """Attributes of the tags that have all of these attributes with these words in them."""
@@ -264,16 +279,16 @@ def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Pa
 def test_would_we_release_it(tmp_path: Path) -> None:
     card = full_card(triples(ENGLISH), verdict="fail")
     _, page = draw_page(card, tmp_path)
-    assert "Would we release it? No" in page.words
-    assert "Worse than the current release by more than the margin: General questions (−9.0)." in page.words
+    assert "Would we release it? No" in page.english
+    assert "Worse than the current release by more than the margin: General questions (−9.0)." in page.english
     rows = [a["class"].split() for tag, a in page.tags if tag == "tr" and a.get("class")]  # type: ignore[union-attr]
     assert [row for row in rows if "failed" in row] == [["worse", "failed"]]
     _, page = draw_page(card | {"gate": sample_gate("pass")}, tmp_path)
-    assert "Would we release it? Yes" in page.words
-    assert "In none of the 4 dimensions with a margin" in page.words
+    assert "Would we release it? Yes" in page.english
+    assert "In none of the 4 dimensions with a margin" in page.english
     _, page = draw_page(card | {"gate": None}, tmp_path)
-    assert "Would we release it? Not judged" in page.words
-    assert "facts: no_worse_than -1" in page.words
+    assert "Would we release it? Not judged" in page.english
+    assert "facts: no_worse_than -1" in page.english
     assert not page.all(class_="pass") + page.all(class_="fail")
 
 
@@ -285,17 +300,17 @@ def test_the_gate_shows_interval_and_margin_of_each_difference(tmp_path: Path) -
     low, high = (f"{100 * (0.5 + reach * row['difference'][edge]):.2f}%" for edge in ("low", "high"))
     assert f'x1="{low}" x2="{high}"' in html
     assert f'class="chance" x1="{100 * (0.5 - 0.02 * reach):.2f}%"' in html
-    assert "−9.0 (−11.4 – −6.6)" in page.words
-    assert "29.3" in page.words  # a perplexity has no interval and is no share
+    assert "−9.0 (−11.4 – −6.6)" in page.english
+    assert "29.3" in page.english  # a perplexity has no interval and is no share
 
 
 def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> None:
     card = full_card(triples(ENGLISH))
     _, page = draw_page(card, tmp_path)
     asked = [row["now"]["value"] for row in card["families"] if row["family"] != "refusal"]
-    assert f"Accuracy {100 * sum(asked) / len(asked):.0f} %" in page.words
-    assert f"Coverage {100 * card['coverage']['overall']['unweighted']['value']:.0f} %" in page.words
-    assert "Robustness 20 %" in page.words  # 11 of 54 outlast five flips
+    assert f"Accuracy {100 * sum(asked) / len(asked):.0f} %" in page.english
+    assert f"Coverage {100 * card['coverage']['overall']['unweighted']['value']:.0f} %" in page.english
+    assert "Robustness 20 %" in page.english  # 11 of 54 outlast five flips
     assert len(page.all(class_="side now")) == len(page.all(class_="side")) == 1
     card["coverage"]["before"] = {"overall": {"unweighted": card["summary"]["before"]}}
     card["robustness"]["before"] = {"attacks": [], "perturbations": card["robustness"]["perturbations"]}
@@ -314,8 +329,8 @@ def test_a_budget_curve_has_its_points_and_its_band(tmp_path: Path) -> None:
         assert f'<polyline class="budget {attack["name"]}" points="{line}"/>' in html
         (band,) = (a["points"] for tag, a in page.tags if a.get("class") == f"band {attack['name']}")
         assert len((band or "").split()) == 2 * len(attack["curve"])
-    assert "2.70× 1.90–4.40" in page.words
-    assert "1.40–∞" in page.words
+    assert "2.70× 1.90–4.40" in page.english
+    assert "1.40–∞" in page.english
 
 
 @pytest.mark.parametrize(
@@ -337,11 +352,11 @@ def test_changed_words_are_marked(before: str, after: str, gone: list[str], come
 def test_agreement_without_a_kappa_says_why(tmp_path: Path) -> None:
     card = full_card(triples(ENGLISH))
     _, page = draw_page(card, tmp_path)
-    assert "Graph and NLI 0.71 0.62 – 0.80, n 617" in page.words
-    assert "Graph and people both judges gave one verdict only –" in page.words
+    assert "Graph and NLI 0.71 0.62 – 0.80, n 617" in page.english
+    assert "Graph and people both judges gave one verdict only –" in page.english
     card["consistency"]["agreement"]["human"] = None
     _, page = draw_page(card, tmp_path)
-    assert "No person has labelled these claims yet" in page.words
+    assert "No person has labelled these claims yet" in page.english
 
 
 def test_a_model_that_was_not_taught(tmp_path: Path) -> None:
@@ -354,8 +369,8 @@ def test_a_model_that_was_not_taught(tmp_path: Path) -> None:
         answer |= {"before": None, "before_right": None}
     _, page = draw_page(card, tmp_path)
     assert "模型知道" in page.words
-    assert "现在知道" not in page.words
-    assert "Tokens trained" not in page.words
+    assert "现在知道" not in page.english
+    assert "Tokens trained" not in page.english
     assert not page.all(class_="side before")
 
 
@@ -369,7 +384,7 @@ def test_all_answers_are_embedded_with_their_facts_and_mistakes(tmp_path: Path) 
         assert [card["facts"][place]["id"] for place in row[7]] == answer["facts"]
         assert (row[8] is None) == answer["now_right"]
     wrong = sum(not answer["now_right"] for answer in card["answers"])
-    assert f"{wrong} of {len(rows)} answers wrong" in page.words
+    assert f"{wrong} of {len(rows)} answers wrong" in page.english
 
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onclick='x"
@@ -427,7 +442,7 @@ def browse(page: Path, profile: Path, *flags: str) -> str:
 def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
     """Clicks through language, filter and detail in a real browser; the page writes what it saw into its title."""
     out = tmp_path / "report.html"
-    card = sample_card(triples(ENGLISH))
+    card = full_card(triples(ENGLISH))
     render_report(card, out)
     clicks = """<script>{
       const failures = [];
@@ -444,6 +459,19 @@ def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
       const first = document.querySelector('[data-fact="3"]').parentElement.children[0];
       first.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
       seen.arrow = document.activeElement === first.parentElement.children[1];
+      document.getElementById("map").querySelector("button").click();
+      seen.path = document.querySelectorAll("#path li").length;
+      const here = document.activeElement;
+      const key = (name) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true}));
+      key("ArrowRight"); seen.moved = document.activeElement !== here && map.contains(document.activeElement);
+      key("Escape"); seen.out = document.querySelectorAll("#path li").length;
+      document.querySelector("[data-path]").click();
+      document.querySelector('.cluster button').click();
+      seen.cluster = document.getElementById("answer-count").textContent;
+      seen.listed = document.querySelectorAll("#answer-list li").length;
+      findAnswers({ fact: 3 }); seen.behind = document.getElementById("answer-count").textContent;
+      document.getElementById("answer-fact").click(); seen.every = document.getElementById("answer-count").textContent;
+      document.getElementById("answer-on").click(); seen.page = document.getElementById("answer-page").textContent;
       document.getElementById("language").click(); seen.verdict = document.querySelector("h1").innerText;
       seen.label = document.querySelector('[data-fact="3"]').getAttribute("aria-label");
       document.querySelector('[data-show="overview"]').click();
@@ -463,6 +491,10 @@ def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
     assert card["facts"][3]["object"] in seen["detail"]
     assert "Cloze" in seen["detail"]
     assert seen["arrow"]
+    assert (seen["path"], seen["moved"], seen["out"]) == (2, True, 1)
+    assert seen["cluster"] == f"{seen['listed']} / 156"
+    assert 0 < seen["listed"] <= 20
+    assert (seen["behind"], seen["every"], seen["page"]) == ("3 / 156", "156 / 156", "21–40 of 156")
     assert "条事实中" in seen["verdict"]
     assert "Of 156" not in seen["verdict"]
     assert seen["label"].endswith(("保持", "学会", "忘记", "未知"))

@@ -8,7 +8,7 @@ Nothing in the page is loaded from elsewhere, and what the card says becomes tex
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -39,7 +39,7 @@ def render_report(card: Json, out: Path) -> None:
         card: the content of ``card.json``; parts that were not measured are null or absent, and not drawn.
         out: the file to write.
     """
-    catalog = Words.load()
+    environment, catalog = _environment()
     card = {
         **card,
         **{part: card.get(part) for part in _PARTS},
@@ -50,9 +50,7 @@ def render_report(card: Json, out: Path) -> None:
     mistakes, clusters = _mistakes(card)
     compared = verdict.dimensions(card)
     out.write_text(
-        _environment(catalog)
-        .get_template("parts/page.html.j2")
-        .render(
+        environment.get_template("parts/page.html.j2").render(
             card=card,
             language=card["language"] if card["language"] in LANGUAGES else "en",
             states=STATES,
@@ -74,7 +72,9 @@ def render_report(card: Json, out: Path) -> None:
     )
 
 
-def _environment(catalog: Words) -> Environment:
+@cache
+def _environment() -> tuple[Environment, Words]:
+    catalog = Words.load()
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -97,7 +97,7 @@ def _environment(catalog: Words) -> Environment:
         "reliability": charts.reliability_plot,
         "series": partial(_series, catalog),
     }
-    return environment
+    return environment, catalog
 
 
 def _series(catalog: Words, row: Json) -> list[tuple[str, Markup, Json]]:
