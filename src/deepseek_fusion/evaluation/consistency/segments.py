@@ -66,9 +66,11 @@ class Segment:
         return [mark for mark in self.find("name") if mark.meaning.subjects and mark not in taken]
 
     def names_subject(self) -> bool:
+        """It names a subject to speak of."""
         return bool(self.subject_marks())
 
     def own_subjects(self) -> tuple[str, ...]:
+        """The subjects that it names itself."""
         return tuple(name for mark in self.subject_marks() for name in sorted(mark.meaning.subjects))
 
     def subject_of(self, item: Item) -> tuple[str, ...]:
@@ -85,10 +87,12 @@ class Segment:
         return bool(marks) and (not self.items or marks[0].start < self.items[0].mark.start)
 
     def begins_with_subject(self) -> bool:
+        """Nothing but grammar stands before its subject."""
         rest = [mark for mark in self.marks if mark.kind != "glue"]
         return bool(rest) and rest[0] in self.subject_marks()
 
     def is_subject_alone(self) -> bool:
+        """A subject of which nothing is said here."""
         return self.names_subject() and all(m.kind == "glue" or m in self.subject_marks() for m in self.marks)
 
     def is_list_item(self) -> bool:
@@ -127,6 +131,7 @@ class Segment:
         return not people or (bool(said) and runs[-1][0].start > said[0])
 
     def text(self, sentence: str) -> str:
+        """Its words in the sentence."""
         return sentence[self.marks[0].start : self.marks[-1].end]
 
     def words(self, sentence: str) -> str:
