@@ -22,7 +22,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.ontology import Ontology, find_ontology
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
-from deepseek_fusion.evaluation.statistics.rates import Rate, _wilson, rate
+from deepseek_fusion.evaluation.statistics.rates import Rate, wilson, rate
 from deepseek_fusion.knowledge.graph import Graph
 
 WEAKEST, LEAST = 20, 3
@@ -154,7 +154,7 @@ class _Survey:
         drawn = resampled(columns, self.section.bootstrap, self.section.seed)
         low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (0.025, 0.975))
         share, n = float(recalled.sum() / weights.sum()), len(self.facts)
-        wilson_low, wilson_high = _wilson(share, weights.sum() ** 2 / (weights**2).sum())
+        wilson_low, wilson_high = wilson(share, weights.sum() ** 2 / (weights**2).sum())
         return {"value": share, "low": min(float(low), wilson_low), "high": max(float(high), wilson_high), "n": n}
 
     def long_tail(self, mentions: Mapping[str, int], ontology: Ontology) -> dict[str, Rate | None]:

@@ -36,11 +36,12 @@ def rate(right: Sequence[bool], clusters: Sequence[str], resamples: int, seed: i
     shares = totals[draws].sum(1) / sizes[draws].sum(1)
     low, high = np.quantile(shares, (0.025, 0.975))
     share, n = sum(right) / len(right), len(right)
-    wilson_low, wilson_high = _wilson(share, n)
+    wilson_low, wilson_high = wilson(share, n)
     return {"value": share, "low": min(float(low), wilson_low), "high": max(float(high), wilson_high), "n": n}
 
 
-def _wilson(value: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(value: float, n: float, z: float = 1.959964) -> tuple[float, float]:
+    """Score interval of a share of n answers, 95 % unless another z is given (Wilson 1927)."""
     centre = (value + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
