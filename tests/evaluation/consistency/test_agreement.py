@@ -18,7 +18,7 @@ def between(first: str, second: str, clusters: list[str] | None = None) -> dict[
 def test_kappa_is_cohens() -> None:
     # The example of Cohen's paper as usually told: 20 yes/yes, 15 no/no, 5 and 10 apart; kappa 0.4.
     found = between("s" * 20 + "s" * 5 + "c" * 10 + "c" * 15, "s" * 20 + "c" * 5 + "s" * 10 + "c" * 15)
-    kappa, raw = found["kappa"], found["raw"]
+    kappa, raw = found["kappa"], found["agreement"]
     assert isinstance(kappa, dict)
     assert isinstance(raw, dict)
     assert kappa["value"] == pytest.approx(0.4)
@@ -43,7 +43,7 @@ def test_one_class_only_has_no_kappa_and_says_why() -> None:
     found = between("sss", "sss")
     assert found["kappa"] is None
     assert "`supported`" in str(found["reason"])
-    assert found["raw"]["value"] == 1  # type: ignore[index]
+    assert found["agreement"]["value"] == 1  # type: ignore[index]
 
 
 def test_nothing_judged_has_no_kappa_and_says_why() -> None:

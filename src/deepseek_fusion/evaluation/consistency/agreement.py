@@ -45,7 +45,7 @@ def agreement(
     return {
         "kappa": None if np.isnan(value) else {"value": value, "low": low, "high": high, "n": len(first)},
         "reason": _reason(confusion, labels) if np.isnan(value) else None,
-        "raw": rate([a == b for a, b in zip(first, second, strict=True)], clusters, resamples, seed),
+        "agreement": rate([a == b for a, b in zip(first, second, strict=True)], clusters, resamples, seed),
         "labels": list(labels),
         "confusion": confusion.tolist(),
     }
