@@ -462,8 +462,9 @@ def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
       document.getElementById("map").querySelector("button").click();
       seen.path = document.querySelectorAll("#path li").length;
       const here = document.activeElement;
-      const key = (name) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true}));
-      key("ArrowRight");
+      const pushed = (key) => new KeyboardEvent("keydown", {key, bubbles: true});
+      const key = (name) => document.activeElement.dispatchEvent(pushed(name));
+      key("ArrowRight"); key("ArrowDown");
       seen.moved = document.activeElement !== here && map.contains(document.activeElement);
       key("Escape"); seen.out = document.querySelectorAll("#path li").length;
       document.querySelector("[data-path]").click();
