@@ -311,11 +311,11 @@ def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> 
     assert f"Accuracy {100 * sum(asked) / len(asked):.0f} %" in page.english
     assert f"Coverage {100 * card['coverage']['overall']['unweighted']['value']:.0f} %" in page.english
     assert "Robustness 20 %" in page.english  # 11 of 54 outlast five flips
-    assert len(page.all(class_="side now")) == len(page.all(class_="side")) == 1
+    assert [a["class"] for a in page.all(class_="side")] == ["side now"]
     card["coverage"]["before"] = {"overall": {"unweighted": card["summary"]["before"]}}
     card["robustness"]["before"] = {"attacks": [], "perturbations": card["robustness"]["perturbations"]}
     _, page = draw_page(card, tmp_path)
-    assert len(page.all(class_="side before")) == 1
+    assert [a["class"] for a in page.all(class_="side")] == ["side before", "side now"]
     del card["robustness"]
     _, page = draw_page(card, tmp_path)
     assert not page.all(class_="side")
@@ -371,7 +371,7 @@ def test_a_model_that_was_not_taught(tmp_path: Path) -> None:
     assert "模型知道" in page.words
     assert "现在知道" not in page.english
     assert "Tokens trained" not in page.english
-    assert not page.all(class_="side before")
+    assert [a["class"] for a in page.all(class_="side")] == ["side now"]
 
 
 def test_all_answers_are_embedded_with_their_facts_and_mistakes(tmp_path: Path) -> None:
@@ -462,8 +462,10 @@ def test_the_page_works_in_a_browser(width: int, tmp_path: Path) -> None:
       document.getElementById("map").querySelector("button").click();
       seen.path = document.querySelectorAll("#path li").length;
       const here = document.activeElement;
-      const key = (name) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true}));
-      key("ArrowRight"); seen.moved = document.activeElement !== here && map.contains(document.activeElement);
+      const pushed = (key) => new KeyboardEvent("keydown", {key, bubbles: true});
+      const key = (name) => document.activeElement.dispatchEvent(pushed(name));
+      key("ArrowRight"); key("ArrowDown");
+      seen.moved = document.activeElement !== here && map.contains(document.activeElement);
       key("Escape"); seen.out = document.querySelectorAll("#path li").length;
       document.querySelector("[data-path]").click();
       document.querySelector('.cluster button').click();
