@@ -22,7 +22,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.ontology import Ontology, find_ontology
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
-from deepseek_fusion.evaluation.statistics.rates import Rate, wilson, rate
+from deepseek_fusion.evaluation.statistics.rates import Rate, rate, wilson
 from deepseek_fusion.knowledge.graph import Graph
 
 WEAKEST, LEAST = 20, 3

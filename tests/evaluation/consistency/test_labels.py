@@ -107,7 +107,7 @@ def test_a_wrong_token_is_refused(served: tuple[LabelServer, Desk], token: str) 
 
 
 @pytest.mark.parametrize(
-    ("action", "agreement", "words"),
+    ("action", "raw", "words"),
     [
         ("label", b'{"claim": "c0", "label": "maybe"}', "none of supported"),
         ("label", b'{"claim": "c9", "label": "supported"}', "not in this sample"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 from deepseek_fusion.evaluation.statistics import bootstrap
+from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 
 
 def test_sums_spread_as_theory_says_and_columns_are_drawn_together() -> None:
