@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
-from deepseek_fusion.core.config import Config, EvaluationConfig, RobustnessConfig
+from deepseek_fusion.core.config import Config, EvaluationConfig, RobustnessConfig, load_config
+from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import Console, listen
-from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
@@ -85,13 +85,17 @@ def _teach(run: Run, model: ModelSource, project: Path, facts: int, seed: int) -
     graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
     lessons = run.step(write_lessons, config.curriculum, graph, None)
-    replay = run.step(write_replay, config.training.replay, model)
+    replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None
     return run.step(train_adapter, config.training, model, lessons, replay), graph, exam
 
 
 def _figures(rows: list[dict[str, Any]], budget: int, seeds: tuple[int, ...]) -> list[Row]:
     summary = summarise(rows, budget, resamples=5000, seed=0)
     attacked = [row for row in rows if row["attacks"]]
+    if not attacked:
+        raise FusionError(
+            "robustness: the model answers no question rightly, so there is nothing to attack; teach more."
+        )
     figures = []
     for name, title in NAMES.items():
         over = summary["ratio"][f"{name}_over_{CONTROL}"]
