@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
-from deepseek_fusion.core.config import Config, EvaluationConfig, RobustnessConfig, load_config
+from deepseek_fusion.core.config import Config, EvaluationConfig, RobustnessConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import Console, listen
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
