@@ -25,7 +25,8 @@ from typing import Any
 import yaml
 
 from deepseek_fusion.core.artifacts import Artifact, read_json
-from deepseek_fusion.core.config import ConsistencyConfig, load_config
+from deepseek_fusion.core.config import ConsistencyConfig
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement, Verdict
 from deepseek_fusion.evaluation.consistency.claims import Asked
