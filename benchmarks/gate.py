@@ -33,7 +33,8 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.answers.general import QUESTIONS
 from deepseek_fusion.evaluation.gate import Scores, judge
-from deepseek_fusion.evaluation.questions.exam import Item, read_exam, write_exam
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
@@ -85,7 +86,9 @@ class World:
         sources = Source(config.knowledge.sources, config.folder)
         self.graph = run.step(build_graph, config.knowledge, sources, corpus)
         self.exam = run.step(write_exam, config.evaluation.only(*EXAM), self.graph, self.graph)
-        self.items, self.folder = read_exam(self.exam.path), folder
+        simulated = {*ABILITY, *SINGLE}
+        self.items = [item for item in read_exam(self.exam.path) if _dimension(item) in simulated]
+        self.folder = folder
         self.triples = {Graph.fact_id(triple): triple for triple in Graph.load(self.graph.path).triples}
         self.families = {
             name: {fact for item in self.items if _dimension(item) == name for fact in item.facts} for name in ABILITY
