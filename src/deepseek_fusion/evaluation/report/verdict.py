@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from markupsafe import Markup
 
 from deepseek_fusion.evaluation.report.words import Json, Words, number, percent, points
 
 WEAK = 4
 """How many weak places are named at the top."""
-
-
-class Dimension(TypedDict):
-    """One axis of the radar: a share before and now, with the interval where the share is a rate."""
-
-    name: str
-    before: float | None
-    now: float | None
-    rate: Json | None
-    how: str
 
 
 def verdict(card: Json, words: Words) -> Markup:
@@ -101,10 +89,13 @@ def release(card: Json, words: Words) -> Json:
     return {"verdict": gate["verdict"], "reason": words.text("release_fail", names=names)}
 
 
-def dimensions(card: Json) -> list[Dimension]:
-    """Accuracy, coverage and robustness as one share each, in this order, as far as they were measured."""
+def dimensions(card: Json) -> list[Json]:
+    """Accuracy, coverage and robustness as one share each, in this order, as far as they were measured.
+
+    Each has `before` and `now`, the `rate` of now where it has an interval, and `how` it is computed.
+    """
     asked = [row for row in card["families"] if row["family"] != "refusal"]
-    rows: list[Dimension] = []
+    rows: list[Json] = []
     if asked:
         then = [row["before"]["value"] for row in asked if row["before"]]
         rows.append(
@@ -139,7 +130,8 @@ def _robust(robustness: Json | None) -> Figure:
         return None, None, ""
     curve = next((row["curve"] for row in robustness["attacks"] if row["name"] == "hotflip" and row["curve"]), None)
     if curve and curve[0]["accuracy"]["value"]:
-        return curve[-1]["accuracy"]["value"] / curve[0]["accuracy"]["value"], curve[-1]["accuracy"], "robustness_how"
+        clean, last = curve[0]["accuracy"]["value"], curve[-1]["accuracy"]
+        return last["value"] / clean, last if clean == 1 else None, "robustness_how"
     kept = [row["accuracy"]["value"] for row in robustness["perturbations"]]
     return (sum(kept) / len(kept) if kept else None), None, "perturbed_how"
 

@@ -61,9 +61,10 @@ if (map) {
     const [width, height] = [place[2] - GAP, place[3] - GAP];
     if (width > 44 && height > 22) button.append(label);
     if (inner.length > 1 && width > 90 && height > LABEL + 40) {
+      button.classList.add("nested");
       const box = [5, LABEL, width - 10, height - LABEL - 5];
       squarify(inner.map((child) => child[field]), box).forEach((spot, index) => {
-        const small = element("i", shade(inner[index]), spot[2] > 46 && spot[3] > 18 ? inner[index].name : "");
+        const small = element("i", shade(inner[index]), spot[2] > 76 && spot[3] > 20 ? inner[index].name : "");
         put(small, spot, 2);
         button.append(small);
       });
