@@ -69,7 +69,7 @@ EMBEDDED = ("leaks", "coverage", "robustness", "consistency", "sets", "gate", "c
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 
-@stage("card", version=3)
+@stage("card", version=4)
 def grade(out: Path, section: CardConfig, graded: Graded) -> None:
     """Write `card.json` and `report.html`."""
     card = build_card(section, graded)
@@ -113,6 +113,7 @@ def build_card(section: CardConfig, graded: Graded) -> dict[str, Any]:
         "lessons": _json(graded.lessons, "summary"),
         "corpus": _json(graded.corpus, "summary"),
         "examples": grader.examples(),
+        "answers": [grader.answer(item, row) for family in FAMILIES for item, row in after.of(family)],
         "gates": graded.weights and read_json(graded.weights.path / "gates.json")["gates"],
         **{name: _json(getattr(graded, name), name) for name in EMBEDDED},
     }
@@ -315,17 +316,20 @@ class _Grader:
         rng = random.Random(self.config.seed)
         result = []
         for family in FAMILIES:
-            rows = [self._example(item, row) for item, row in self.after.of(family)]
+            rows = [self.answer(item, row) for item, row in self.after.of(family)]
             for right in (True, False):
                 some = [row for row in rows if row["now_right"] is right]
                 result += rng.sample(some, min(len(some), EXAMPLES // 2))
         return result
 
-    def _example(self, item: Item, row: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, item: Item, row: dict[str, Any]) -> dict[str, Any]:
+        """One item with both answers to it."""
         then = self.before.rows[item.id]
         refusal = item.family == "refusal"
         return {
+            "id": item.id,
             "family": item.family,
+            "facts": list(item.facts),
             "prompt": item.prompt,
             "gold": [names[0] for names in item.gold],
             "before": then["answer"].strip(),
