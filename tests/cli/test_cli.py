@@ -183,8 +183,9 @@ def test_the_card_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_ctrl_c_stops_a_real_process_with_one_sentence() -> None:
     code = """
-import time, typer
+import signal, time, typer
 from deepseek_fusion.cli import Commands
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts its background jobs with it ignored
 app = typer.Typer(cls=Commands)
 @app.callback()
 def root(): pass
