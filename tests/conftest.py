@@ -17,6 +17,7 @@ from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import CorpusConfig, KnowledgeConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
+from knowledge_samples import GRAPHS
 
 if TYPE_CHECKING:
     from deepseek_fusion.models.loading import Language
@@ -103,6 +104,13 @@ def graph(run: Run, tmp_path: Path) -> Callable[..., Artifact]:
         return run.step(build_graph, knowledge, Source(knowledge.sources, tmp_path), corpus)
 
     return build
+
+
+@pytest.fixture(params=["en", "zh"])
+def facts(request: pytest.FixtureRequest, graph: Callable[..., Artifact]) -> Artifact:
+    """The sample facts of each language."""
+    table, section = GRAPHS[request.param]
+    return graph(table, **section)
 
 
 @pytest.fixture(autouse=True)

@@ -199,6 +199,7 @@ def test_a_release_is_examined_as_it_was_when_it_was_taught(models: Callable[[st
     assert {row["name"] for row in card["controls"]} >= {"facts_in_context", "option_only"}
     assert card["robustness"]["perturbations"]
     assert card["general"]["instructions"]["now"]["n"] >= 20
+    assert card["general"]["format"]["ended"]["before"]["n"] >= 20
     assert card["consistency"]["nli"] is None  # too few subjects for a judge of our own
     assert found.report.is_file()
 

@@ -141,7 +141,7 @@ def failing(error: BaseException) -> typer.Typer:
         (MemoryError(), "Out of memory", 2),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "Out of memory", 2),
         (OSError(errno.ENOSPC, "No space left on device", "/盘/x"), "/盘/x: cannot be written (no space left", 2),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), "/root/x: no permission", 2),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x: no permission", 2),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "pip install 'deepseek-fusion[all]'", 2),
     ],
     ids=lambda value: type(value).__name__,

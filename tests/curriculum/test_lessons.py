@@ -22,16 +22,10 @@ from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import fold, tokens
-from deepseek_fusion.knowledge.phrase import LONGEST_LIST
+from deepseek_fusion.knowledge.phrase import LONGEST_LIST, fact_ids
 from knowledge_samples import GRAPHS
 
 Build = Callable[..., Artifact]
-
-
-@pytest.fixture(params=["en", "zh"])
-def facts(request: pytest.FixtureRequest, graph: Build) -> Artifact:
-    table, section = GRAPHS[request.param]
-    return graph(table, **section)
 
 
 def taught(run: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
@@ -109,9 +103,19 @@ def test_one_phrasing_is_one_question_a_fact(run: Run, facts: Artifact) -> None:
 
 
 def test_each_phrasing_comes_equally_often(run: Run, facts: Artifact) -> None:
-    phrasings = PHRASINGS[Graph.load(facts.path).language]
-    lessons = taught(run, facts, exposures=24, questions=0, statements=0, passages=0, refusals=0)
-    assert set(Counter(lesson.prompt for lesson in lessons).values()) == {24 // len(phrasings.reversed)}
+    graph = Graph.load(facts.path)
+    phrasings = PHRASINGS[graph.language]
+    times = 2 * len(phrasings.questions)
+    only = {"reversed": 0, "statements": 0, "passages": 0, "refusals": 0}
+    lessons = taught(run, facts, exposures=times, **only)
+    for group in graph.forward():
+        own = Counter(lesson.prompt for lesson in lessons if {*lesson.facts} == {*fact_ids(graph, group)})
+        if len(group.answers) == 1:
+            assert set(own.values()) == {2}
+        assert len(own) == len(phrasings.questions)
+        assert max(own.values()) - min(own.values()) <= 1
+    backward = taught(run, facts, exposures=24, questions=0, statements=0, passages=0, refusals=0)
+    assert set(Counter(lesson.prompt for lesson in backward).values()) == {24 // len(phrasings.reversed)}
 
 
 def test_some_questions_on_a_list_ask_for_one_of_its_answers(run: Run, facts: Artifact) -> None:

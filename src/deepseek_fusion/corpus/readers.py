@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.tables import table_rows
 from deepseek_fusion.corpus.documents import Document, Rejected
 
 _READER = "reader"
@@ -109,17 +108,10 @@ def _read_jsonl(name: str, text: str) -> Reading:
 
 def _read_csv(name: str, text: str) -> Reading:
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a document may well be longer than 128 KiB
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] | None = None
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Rejected(name, line, _READER, f"broken CSV ({error})")
+    for line, row in table_rows(text, delimiter):
+        if isinstance(row, str):
+            yield Rejected(name, line, _READER, row)
             continue
         if columns is None:
             columns = [column.strip().casefold() for column in row]

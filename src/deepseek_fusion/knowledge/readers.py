@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.tables import whole_table
 from deepseek_fusion.knowledge.graph import Triple
 from deepseek_fusion.knowledge.obo import parse_obo
 
@@ -61,7 +60,7 @@ def _text_of(path: Path) -> str:
 def _read_csv(path: Path, text: str) -> Iterator[Record]:
     header_line = text.partition("\n")[0]
     delimiter = "\t" if "\t" in header_line else ","
-    rows = _csv_rows(path, text, delimiter)
+    rows = whole_table(str(path), text, delimiter)
     _, header = next(rows, (1, []))
     columns = [name.strip().casefold() for name in header]
     for name in _REQUIRED:
@@ -75,21 +74,6 @@ def _read_csv(path: Path, text: str) -> Iterator[Record]:
             )
         fields = dict(zip(columns, row, strict=True))
         yield _record(path, line, fields, fields.get("synonyms", "").split("|"))
-
-
-def _csv_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, each with the line it starts on."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise FusionError(f"{path}, line {line}: broken CSV ({error}); check the quotes of this row.") from None
-        if any(field.strip() for field in row):
-            yield line, row
 
 
 def _read_jsonl(path: Path, text: str) -> Iterator[Record]:

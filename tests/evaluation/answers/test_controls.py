@@ -17,15 +17,8 @@ from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
-from knowledge_samples import GRAPHS
 
 SECTION = EvaluationConfig(refusals=4, controls=5)
-
-
-@pytest.fixture(params=["en", "zh"])
-def facts(request: pytest.FixtureRequest, graph: Callable[..., Artifact]) -> Artifact:
-    table, section = GRAPHS[request.param]
-    return graph(table, **section)
 
 
 @pytest.fixture

@@ -17,16 +17,9 @@ from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Item
 from deepseek_fusion.evaluation.questions.leaks import Marker, check_leaks, near, read_texts
 from deepseek_fusion.knowledge.graph import Graph
-from knowledge_samples import GRAPHS
 
 SECTION = EvaluationConfig(refusals=12)
 Plant = Callable[[Item, Marker], str]
-
-
-@pytest.fixture(params=["en", "zh"])
-def facts(request: pytest.FixtureRequest, graph: Callable[..., Artifact]) -> Artifact:
-    table, section = GRAPHS[request.param]
-    return graph(table, **section)
 
 
 @pytest.fixture

@@ -134,9 +134,8 @@ class Endpoint:
         with ThreadPoolExecutor(self.concurrency) as pool:
             try:
                 return list(_counted(pool.map(self.ask, prompts, tokens), advance))
-            except BaseException:
+            finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
     def answer_all(
         self,

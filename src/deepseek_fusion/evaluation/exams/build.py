@@ -14,6 +14,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
+from deepseek_fusion.evaluation.answers.sitting import load_taught
 from deepseek_fusion.evaluation.exams.prompts import lettered
 from deepseek_fusion.evaluation.exams.scoring import (
     best,
@@ -25,8 +26,7 @@ from deepseek_fusion.evaluation.exams.scoring import (
 )
 from deepseek_fusion.evaluation.exams.sets import ExamSet, Question, read_set
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
-from deepseek_fusion.models.loading import Language, load_language
-from deepseek_fusion.models.lora import load_adapter, merge_lora
+from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 
 READINGS = 4
@@ -41,10 +41,7 @@ def sit_sets(out: Path, section: EvaluationConfig, model: ModelSource, adapter: 
         FusionError: a file is broken or has no usable question, or the model's outputs are not numbers.
     """
     exams = [read_set(file) for file in sets.files]
-    language = load_language(model, model.torch_dtype)
-    if adapter is not None:
-        load_adapter(language.model, adapter.path / "adapter")
-        merge_lora(language.model)
+    language = load_taught(model, adapter)
     exams = [_fitting(language, exam, file) for exam, file in zip(_named(exams, sets), sets.files, strict=True)]
     rows: list[dict[str, Any]] = []
     table: list[dict[str, Any]] = []

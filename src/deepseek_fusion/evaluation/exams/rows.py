@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import string
 from collections.abc import Iterator, Sequence
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.tables import whole_table
 
 LETTERS = string.ascii_uppercase
 
@@ -63,7 +62,7 @@ def _folded(value: object) -> dict[str, Any] | str:
 
 def _table(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Rows of a table under their header, or under MMLU's columns if it has none."""
-    lines = _table_lines(path, text)
+    lines = whole_table(str(path), text, "\t" if path.suffix.lower() == ".tsv" else ",")
     first = next(lines, None)
     if first is None:
         return
@@ -79,18 +78,3 @@ def _named(header: Sequence[str], row: Sequence[str]) -> dict[str, Any] | str:
     return (
         dict(zip(header, row, strict=True)) if len(row) == len(header) else "another number of fields than the header"
     )
-
-
-def _table_lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise FusionError(f"{path}, line {line}: broken CSV ({error}); check the quotes of this row.") from None
-        if any(field.strip() for field in row):
-            yield line, row

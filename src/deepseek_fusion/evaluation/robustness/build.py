@@ -12,6 +12,7 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.answers.answering import answer_all
+from deepseek_fusion.evaluation.answers.sitting import load_taught
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.robustness.attack import HotFlip, Projected, Random
 from deepseek_fusion.evaluation.robustness.perturb import CHANGES, Changed, change
@@ -20,8 +21,7 @@ from deepseek_fusion.evaluation.robustness.siege import Fate, besiege, is_right
 from deepseek_fusion.evaluation.robustness.summary import CONTROL, Row, summarise
 from deepseek_fusion.evaluation.robustness.tokens import Target, Vocabulary
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.models.loading import Language, load_language
-from deepseek_fusion.models.lora import load_adapter, merge_lora
+from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 
 
@@ -34,10 +34,7 @@ def attack_exam(
     Raises:
         FusionError: the model's tokenizer does not tell where tokens stand in a text.
     """
-    language = load_language(model, model.torch_dtype)
-    if adapter is not None:
-        load_adapter(language.model, adapter.path / "adapter")
-        merge_lora(language.model)
+    language = load_taught(model, adapter)
     language.model.requires_grad_(False)
     facts = Graph.load(graph.path)
     asked = questions_of(facts, read_exam(exam.path))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deepseek_fusion.evaluation.statistics.bootstrap import resampled
+
 Rate = dict[str, float | int]
 
 
@@ -30,11 +32,8 @@ def rate(right: Sequence[bool], clusters: Sequence[str], resamples: int, seed: i
         sums[cluster] += value
         counts[cluster] += 1
     names = sorted(counts)
-    totals = np.array([sums[name] for name in names])
-    sizes = np.array([counts[name] for name in names])
-    draws = np.random.default_rng(seed).integers(0, len(names), (resamples, len(names)))
-    shares = totals[draws].sum(1) / sizes[draws].sum(1)
-    low, high = np.quantile(shares, (0.025, 0.975))
+    drawn = resampled(np.array([(sums[name], counts[name]) for name in names]), resamples, seed)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (0.025, 0.975))
     share, n = sum(right) / len(right), len(right)
     wilson_low, wilson_high = wilson(share, n)
     return {"value": share, "low": min(float(low), wilson_low), "high": max(float(high), wilson_high), "n": n}
