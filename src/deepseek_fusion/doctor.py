@@ -23,7 +23,7 @@ from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
 from deepseek_fusion.models.source import find_model
 from deepseek_fusion.pipeline import EXAM, LEAKS
-from deepseek_fusion.training.adapter import Trainer
+from deepseek_fusion.training.adapter import teaching
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.samples import Sample, check_lengths
 
@@ -105,13 +105,13 @@ def _trainable(config: Config, language: Language) -> Rows:
 
 def _cost(config: Config, language: Language, samples: list[Sample]) -> Rows:
     """Takes a few real steps on a copy in memory; the project's work folder does not see them."""
-    trainer = Trainer(language, config.training, samples, None)
+    loop = teaching(language, config.training, samples)
     language.model.train()
     speeds: list[float] = []
-    for _ in range(min(TIMED_STEPS, len(trainer.batches))):
+    for _ in range(min(TIMED_STEPS, loop.steps)):
         clock = time.perf_counter()
-        _, _, tokens_now = trainer.step()
-        speeds.append(tokens_now / (time.perf_counter() - clock))
+        taken = loop.step()
+        speeds.append(taken.tokens / (time.perf_counter() - clock))
     speed = max(speeds)  # the first step also sets up memory
     tokens = sum(map(len, samples)) / (1 - config.training.replay_share) * (1 + config.evaluation.control)
     return [

@@ -12,7 +12,7 @@ from deepseek_fusion.core.config import ReplayConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
-from deepseek_fusion.training.objective import divergence
+from deepseek_fusion.training.divergence import divergence
 from deepseek_fusion.training.replay import KEEP, read_replay, write_replay
 
 

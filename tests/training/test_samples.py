@@ -16,7 +16,6 @@ from deepseek_fusion.training.samples import (
     Sample,
     chat_sample,
     check_lengths,
-    pad,
     plan_batches,
     text_sample,
 )
@@ -93,18 +92,6 @@ def test_batches_stay_near_the_given_order_and_waste_little() -> None:
     assert plan_batches(lengths, 512, seed=1) != batches
     firsts = [lengths[batch[0]] for batch in batches[:16]]
     assert firsts != sorted(firsts)  # not from short to long
-
-
-def test_padding_names_the_places_before_learned_tokens() -> None:
-    batch = pad([Sample((5, 6, 7), (False, True, True)), Sample((8, 9), (False, True))], 0, torch.device("cpu"))
-    assert batch.ids_BL.tolist() == [[5, 6, 7], [8, 9, 0]]
-    assert list(zip(batch.rows_N.tolist(), batch.columns_N.tolist(), batch.targets_N.tolist(), strict=True)) == [
-        (0, 0, 6),
-        (0, 1, 7),
-        (1, 0, 9),
-    ]
-    assert batch.tokens == 5
-    assert len(pad([Sample((5, 6), (False, False))], 0, torch.device("cpu")).targets_N) == 0
 
 
 def test_nothing_is_cut_in_silence() -> None:

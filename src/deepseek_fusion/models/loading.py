@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.models.attention import read_tree, reads_trees
 from deepseek_fusion.models.source import ModelSource
+from deepseek_fusion.models.trees import Row, Tree, forests
 
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 """Options of `generate` that undo what a model's own generation_config adds to its distribution."""
@@ -69,6 +73,36 @@ class Language:
         """
         decoder = self.model.get_decoder()
         return decoder(input_ids=ids_BL, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
+
+    def states(self, rows: Sequence[Row], places: Sequence[Sequence[int]]) -> tuple[Tensor, int]:
+        """Last hidden states [M, D] at some places of each row, in order, and how many tokens were computed.
+
+        Rows share the work of their beginnings where the architecture allows it (`reads_trees`).
+        """
+        if not reads_trees(self.model):
+            longest = max(map(len, rows))
+            ids_BL = torch.tensor([[*row, *[self.end_of_turn] * (longest - len(row))] for row in rows])
+            flat_ND = self.hidden(ids_BL.to(self.device)).flatten(0, 1)
+            wanted = [number * longest + place for number, own in enumerate(places) for place in own]
+        else:
+            tree = Tree.of(rows)
+            flat_ND = read_tree(self.model, tree).last_hidden_state[0]
+            wanted = [path[place] for path, own in zip(tree.paths, places, strict=True) for place in own]
+        return F.embedding(torch.tensor(wanted, device=self.device), flat_ND), len(flat_ND)
+
+    def parts(self, rows: Sequence[Row], tokens: int) -> Iterator[list[int]]:
+        """All rows in parts that are cheap to read together, each of at most `tokens` computed tokens or one row."""
+        if reads_trees(self.model):
+            yield from forests(rows, sorted(range(len(rows)), key=lambda i: tuple(rows[i])), tokens)
+            return
+        part: list[int] = []
+        for index in sorted(range(len(rows)), key=lambda i: len(rows[i])):  # the newest is the longest
+            if part and (len(part) + 1) * len(rows[index]) > tokens:
+                yield part
+                part = []
+            part.append(index)
+        if part:
+            yield part
 
     @property
     def head(self) -> nn.Linear:

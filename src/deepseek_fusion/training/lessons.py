@@ -1,10 +1,61 @@
-"""Reading a lessons artifact into samples: the other side of what the curriculum writes."""
+"""Lessons as an objective: the other side of what the curriculum writes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.models.loading import Language
+from deepseek_fusion.training.divergence import Teacher, divergence
 from deepseek_fusion.training.samples import Sample, chat_sample, text_sample
+
+
+class Lessons:
+    """Cross entropy over the learned tokens of samples, a planned batch at each step."""
+
+    name = "lesson"
+    weight = 1.0
+
+    def __init__(self, language: Language, samples: Sequence[Sample], batches: Sequence[Sequence[int]]) -> None:
+        self.language, self.samples, self.batches = language, samples, batches
+
+    def batch(self, step: int, seen: Mapping[str, int]) -> LessonBatch:
+        """The samples planned for a step."""
+        return LessonBatch(self.language, [self.samples[i] for i in self.batches[step]])
+
+
+@dataclass(frozen=True)
+class LessonBatch:
+    """Some samples; the loss looks where the next token is learned."""
+
+    language: Language
+    samples: Sequence[Sample]
+
+    @property
+    def rows(self) -> list[Sequence[int]]:
+        """Token ids of each sample, all but the last, after which nothing comes."""
+        return [sample.ids[:-1] for sample in self.samples]
+
+    @property
+    def places(self) -> list[list[int]]:
+        """Positions before learned tokens."""
+        return [[i - 1 for i in range(1, len(sample)) if sample.learned[i]] for sample in self.samples]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the samples."""
+        return sum(map(len, self.samples))
+
+    def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
+        """Sum of the cross entropy over the learned tokens of some samples."""
+        places = self.places
+        targets = [self.samples[row].ids[place + 1] for row in rows for place in places[row]]
+        teacher = Teacher.certain(torch.tensor(targets, device=hidden_ND.device))
+        return divergence(hidden_ND, self.language.head.weight, teacher)
 
 
 def read_samples(lessons: Artifact, language: Language) -> list[Sample]:

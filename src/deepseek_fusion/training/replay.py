@@ -5,6 +5,7 @@ Training with a KL term on it holds the base's behaviour without any general cor
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from deepseek_fusion.core.artifacts import Artifact, write_jsonl, writing
-from deepseek_fusion.core.config import ReplayConfig
+from deepseek_fusion.core.config import ReplayConfig, TrainingConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.models.loading import PLAIN, Language, load_language
 from deepseek_fusion.models.source import ModelSource
-from deepseek_fusion.training.objective import Teacher
+from deepseek_fusion.training.divergence import Teacher, divergence
 from deepseek_fusion.training.prompts import PROMPTS
 
 KEEP = 64
@@ -33,9 +34,65 @@ class Replay:
     tokens_TLK: Tensor
     probability_TLK: Tensor
 
-    def teacher(self, rows: Tensor) -> Teacher:
+    def teacher(self, texts: Tensor) -> Teacher:
         """The base's distributions at all positions of some texts, flattened."""
-        return Teacher(self.tokens_TLK[rows].flatten(0, 1).long(), self.probability_TLK[rows].flatten(0, 1).float())
+        return Teacher(self.tokens_TLK[texts].flatten(0, 1).long(), self.probability_TLK[texts].flatten(0, 1).float())
+
+
+class Anchor:
+    """KL from the base on its own texts, as many tokens of them as the configured share of all is."""
+
+    name = "replay"
+
+    def __init__(self, replay: Replay, language: Language, config: TrainingConfig, ahead: int) -> None:
+        """`ahead`: tokens of lessons whose share of replay is read in advance, so that it starts at the first step."""
+        self.replay, self.language, self.config, self.ahead = replay, language, config, ahead
+        self.weight = config.replay_weight
+
+    def batch(self, step: int, seen: Mapping[str, int]) -> AnchorBatch | None:
+        """The texts that are due, if any."""
+        share, length = self.config.replay_share, self.replay.ids_TL.shape[1]
+        due = share / (1 - share) * (seen["lesson"] + self.ahead)
+        count = int((due - seen[self.name]) // length)
+        return AnchorBatch(self, self._texts(seen[self.name] // length, count)) if count >= 1 else None
+
+    def _texts(self, start: int, count: int) -> Tensor:
+        """Texts start .. start + count of an endless sequence of shuffled rounds through all."""
+        texts = len(self.replay.ids_TL)
+        rounds = {
+            number: torch.randperm(texts, generator=torch.Generator().manual_seed(self.config.seed + number))
+            for number in range(start // texts, (start + count - 1) // texts + 1)
+        }
+        return torch.stack([rounds[i // texts][i % texts] for i in range(start, start + count)])
+
+
+@dataclass(frozen=True)
+class AnchorBatch:
+    """Some texts; the loss looks at every position but the last."""
+
+    anchor: Anchor
+    texts: Tensor
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """Token ids of each text, all but the last, after which nothing comes."""
+        rows: list[list[int]] = self.anchor.replay.ids_TL[self.texts, :-1].tolist()
+        return rows
+
+    @property
+    def places(self) -> list[range]:
+        """All positions that have a next token."""
+        return [range(self.anchor.replay.ids_TL.shape[1] - 1)] * len(self.texts)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the texts."""
+        return len(self.texts) * self.anchor.replay.ids_TL.shape[1]
+
+    def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
+        """Sum of KL(base || model) over some texts."""
+        teacher = self.anchor.replay.teacher(self.texts[list(rows)])
+        return divergence(hidden_ND, self.anchor.language.head.weight, teacher.to(hidden_ND.device))
 
 
 @stage("replay", version=2)

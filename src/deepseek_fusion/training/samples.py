@@ -6,9 +6,6 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import Language
 
@@ -25,17 +22,6 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples padded on the right: ids [B, L], and the places (row, column) whose next token is learned."""
-
-    ids_BL: Tensor
-    rows_N: Tensor
-    columns_N: Tensor
-    targets_N: Tensor
-    tokens: int
 
 
 def chat_sample(language: Language, question: str, answer: str) -> Sample:
@@ -93,24 +79,6 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, seed: int) -> list[l
         rng.shuffle(cut)
         batches += cut
     return batches
-
-
-def pad(samples: Sequence[Sample], fill: int, device: torch.device) -> Batch:
-    """One right-padded batch."""
-    length = max(len(sample) for sample in samples)
-    ids_BL = torch.full((len(samples), length), fill)
-    places = [
-        (row, column - 1, sample.ids[column])
-        for row, sample in enumerate(samples)
-        for column in range(1, len(sample))
-        if sample.learned[column]
-    ]
-    for row, sample in enumerate(samples):
-        ids_BL[row, : len(sample)] = torch.tensor(sample.ids)
-    rows, columns, targets = torch.tensor(places).reshape(-1, 3).unbind(1)
-    return Batch(
-        ids_BL.to(device), rows.to(device), columns.to(device), targets.to(device), sum(len(s) for s in samples)
-    )
 
 
 def _windows(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:

@@ -56,14 +56,14 @@ def test_answers_are_those_of_one_prompt_at_a_time(language: Load, architecture:
 def memorised(language: Language, pairs: dict[str, str]) -> Language:
     """A model that gives exactly these answers: trained on them until it does."""
     from deepseek_fusion.core.config import LoraConfig, TrainingConfig
-    from deepseek_fusion.training.adapter import Trainer
+    from deepseek_fusion.training.adapter import teaching
     from deepseek_fusion.training.samples import chat_sample
 
     samples = [chat_sample(language, question, answer) for question, answer in pairs.items()] * 100
     section = TrainingConfig(lora=LoraConfig(rank=16), learning_rate=1e-2, batch_tokens=128)
-    trainer = Trainer(language, section, samples, None)
-    while trainer.progress.step < len(trainer.batches):
-        trainer.step()
+    loop = teaching(language, section, samples)
+    while loop.progress.step < loop.steps:
+        loop.step()
     return language
 
 

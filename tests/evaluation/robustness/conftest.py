@@ -45,7 +45,7 @@ def exam_questions(language: str) -> list[Question]:
 def taught(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny model that was trained on the exam questions of `en` or `zh` until it answers most."""
     from deepseek_fusion.models.lora import merge_lora
-    from deepseek_fusion.training.adapter import Trainer
+    from deepseek_fusion.training.adapter import teaching
     from deepseek_fusion.training.samples import chat_sample
 
     @functools.cache
@@ -54,9 +54,9 @@ def taught(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
         asked = exam_questions(language)
         samples = [chat_sample(loaded, question.prompt, question.item.expected) for question in asked] * 40
         section = TrainingConfig(lora=LoraConfig(rank=16), learning_rate=1e-2, batch_tokens=256)
-        trainer = Trainer(loaded, section, samples, None)
-        while trainer.progress.step < len(trainer.batches):
-            trainer.step()
+        loop = teaching(loaded, section, samples)
+        while loop.progress.step < loop.steps:
+            loop.step()
         merge_lora(loaded.model)
         folder = tmp_path_factory.mktemp(language)
         loaded.model.save_pretrained(folder)

@@ -32,6 +32,10 @@ class Teacher:
         """A teacher that is sure of one token at each position."""
         return cls(tokens_N[:, None], torch.ones(len(tokens_N), 1, device=tokens_N.device))
 
+    def to(self, device: torch.device) -> Teacher:
+        """The same on another device."""
+        return Teacher(self.tokens_NK.to(device), self.probability_NK.to(device))
+
     @classmethod
     def of_logits(cls, logits_NV: Tensor, keep: int) -> Teacher:
         """The `keep` likeliest tokens of a model's own distribution."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepseek_fusion.training.objective import CHUNK, Teacher, divergence
+from deepseek_fusion.training.divergence import CHUNK, Teacher, divergence
 
 
 def student(positions: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,283 @@
+"""The training loop: objectives over one model in, trained factors out, exact to the bit after any interruption."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from deepseek_fusion.core.artifacts import writing
+from deepseek_fusion.core.config import TrainingConfig
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.events import track
+from deepseek_fusion.models.loading import Language
+from deepseek_fusion.models.trees import Row
+
+BETAS = (0.9, 0.99)
+CLIP = 1.0
+FLOOR = 0.1
+"""Share of the peak learning rate that is left at the end of the cosine."""
+MOMENTS = ("exp_avg", "exp_avg_sq")
+NODES = {"cpu": 1024, "cuda": 16384}
+"""Tokens in one pass through the model; a larger step takes several and adds their gradients."""
+
+
+class Batch(Protocol):
+    """What an objective reads in one step."""
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Token ids."""
+
+    @property
+    def places(self) -> Sequence[Sequence[int]]:
+        """For each row, the positions whose hidden states the loss looks at."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of training text that the rows stand for."""
+
+    def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
+        """Sum over the places of some of the rows, in nats, given their hidden states in order."""
+
+
+class Objective(Protocol):
+    """One thing to learn. It has a name for the curve and a weight in the loss."""
+
+    name: str
+    weight: float
+
+    def batch(self, step: int, seen: Mapping[str, int]) -> Batch | None:
+        """What to read at a step.
+
+        Args:
+            step: how many steps were taken before.
+            seen: tokens read so far by each objective, those of this step included for the ones before this.
+        """
+
+
+@dataclass
+class Progress:
+    """What a checkpoint knows besides tensors."""
+
+    step: int = 0
+    tokens: dict[str, int] = field(default_factory=dict)
+    computed: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    flop: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One step: mean loss of each objective (nats a position, 0 where it read nothing), and tokens read."""
+
+    losses: dict[str, float]
+    tokens: int
+
+
+class Loop:
+    """Steps of AdamW on some parameters of a model. What happens at step n follows from the inputs and n alone."""
+
+    def __init__(
+        self,
+        language: Language,
+        config: TrainingConfig,
+        objectives: Sequence[Objective],
+        parameters: dict[str, nn.Parameter],
+        steps: int,
+    ) -> None:
+        self.language, self.config, self.objectives, self.steps = language, config, objectives, steps
+        self.parameters = parameters
+        tables = {id(module.weight) for module in (language.head, language.model.get_input_embeddings())}
+        trained = {id(parameter) for parameter in parameters.values()}
+        self.parameters_total = sum(p.numel() for p in language.model.parameters() if id(p) not in trained)
+        self.parameters_body = self.parameters_total - sum(
+            p.numel() for p in language.model.parameters() if id(p) in tables
+        )
+        self.optimizer = torch.optim.AdamW(
+            parameters.values(), lr=config.learning_rate, betas=BETAS, weight_decay=0.0, fused=True
+        )
+        self.progress = Progress(tokens={objective.name: 0 for objective in objectives})
+
+    def run(self, checkpoint: Path) -> None:
+        """Take every step that is left, with a checkpoint now and then."""
+        saved = time.monotonic()
+        self.language.model.train()
+        with track("teaching", self.steps, self.progress.step) as bar, _interruptible() as stopped:
+            while self.progress.step < self.steps:
+                clock, cpu = time.monotonic(), time.process_time()
+                taken = self.step()
+                self.progress.seconds += time.monotonic() - clock
+                self.progress.cpu_seconds += time.process_time() - cpu
+                shown = {_column(name): loss for name, loss in taken.losses.items()}
+                bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
+                if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
+                    self.save(checkpoint)
+                    saved = time.monotonic()
+                if stopped.is_set():
+                    raise KeyboardInterrupt
+        self.language.model.eval()
+
+    def step(self) -> Taken:
+        """One update.
+
+        Raises:
+            FusionError: the loss is not a number.
+        """
+        state = self.progress
+        before = sum(state.tokens.values())
+        rate = self._learning_rate(state.step)
+        losses = self._gradients()
+        if not all(map(math.isfinite, losses.values())):
+            raise FusionError(
+                f"training: the loss is not a number at step {state.step + 1}; lower training.learning_rate "
+                f"(it is {self.config.learning_rate:g}) and run again."
+            )
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        state.step += 1
+        state.curve.append(
+            {
+                "step": state.step,
+                "tokens": sum(state.tokens.values()),
+                **{_column(name): round(loss, 5) for name, loss in losses.items()},
+                "gradient_norm": round(norm.item(), 5),
+                "learning_rate": rate,
+            }
+        )
+        return Taken(losses, sum(state.tokens.values()) - before)
+
+    def _gradients(self) -> dict[str, float]:
+        """Add the gradient of this step; returns the mean loss of each objective.
+
+        All rows of all objectives go through the model together, so that products are large and beginnings shared.
+        """
+        state = self.progress
+        batches: list[tuple[Objective, Batch, int]] = []
+        losses = dict.fromkeys(state.tokens, 0.0)
+        for objective in self.objectives:
+            batch = objective.batch(state.step, state.tokens)
+            if batch is not None and (count := sum(map(len, batch.places))):
+                batches.append((objective, batch, count))
+                state.tokens[objective.name] += batch.tokens
+        rows = [(number, row) for number, (_, batch, _) in enumerate(batches) for row in range(len(batch.places))]
+        ids = [row for _, batch, _ in batches for row in batch.rows]
+        places = [own for _, batch, _ in batches for own in batch.places]
+        for part in self.language.parts(ids, NODES[self.language.device.type]):
+            total = torch.zeros((), device=self.language.device)
+            chosen = sorted(part)  # by objective
+            hidden_ND, computed = self.language.states([ids[i] for i in chosen], [places[i] for i in chosen])
+            self._count(computed, len(hidden_ND))
+            for number, (objective, batch, count) in enumerate(batches):
+                own = [rows[i][1] for i in chosen if rows[i][0] == number]
+                positions = sum(len(places[i]) for i in chosen if rows[i][0] == number)
+                mine, hidden_ND = hidden_ND[:positions], hidden_ND[positions:]
+                if positions:
+                    loss = batch.loss(mine, own) / count
+                    losses[objective.name] += loss.item()
+                    total = total + objective.weight * loss
+            total.backward()
+        return losses
+
+    def _count(self, tokens: int, positions: int) -> None:
+        """Forward and backward through frozen weights take two multiply-adds a weight each; no weight gradients."""
+        self.progress.computed += tokens
+        self.progress.flop += 4.0 * (tokens * self.parameters_body + positions * self.language.head.weight.numel())
+
+    def _learning_rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine down to a tenth."""
+        total, peak = self.steps, self.config.learning_rate
+        warmup = max(1, round(self.config.warmup * total))
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        done = (step - warmup) / max(1, total - warmup)
+        return peak * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def save(self, path: Path) -> None:
+        """Write factors, moments and progress as one file, atomically."""
+        tensors: dict[str, Tensor] = {}
+        for name, parameter in self.parameters.items():
+            tensors[name] = parameter.detach()
+            for moment in MOMENTS:
+                tensors[f"{name}.{moment}"] = self.optimizer.state[parameter][moment]
+        with writing(path) as file:
+            file.write(save(tensors, metadata={"progress": json.dumps(vars(self.progress))}))
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint if there is one."""
+        if not path.is_file():
+            return
+        with safe_open(path, "pt") as file, torch.no_grad():
+            self.progress = Progress(**json.loads(file.metadata()["progress"]))
+            for name, parameter in self.parameters.items():
+                parameter.copy_(file.get_tensor(name))
+                moments = {moment: file.get_tensor(f"{name}.{moment}").to(parameter.device) for moment in MOMENTS}
+                self.optimizer.state[parameter] = {"step": torch.tensor(float(self.progress.step)), **moments}
+
+    def report(self) -> dict[str, Any]:
+        """Cost and curve of the run, for the card."""
+        state = self.progress
+        return {
+            "steps": state.step,
+            "tokens": sum(state.tokens.values()),
+            **{f"{name}_tokens": count for name, count in state.tokens.items()},
+            "computed_tokens": state.computed,
+            "tflop": state.flop / 1e12,
+            "seconds": state.seconds,
+            "cpu_seconds": state.cpu_seconds,
+            "peak_memory_mb": _peak_memory_mb(),
+            "parameters": self.parameters_total,
+            "trainable": sum(p.numel() for p in self.parameters.values()),
+            "threads": torch.get_num_threads(),
+            "curve": state.curve,
+        }
+
+
+def _column(objective: str) -> str:
+    """Name of an objective's loss in the curve."""
+    return "loss" if objective == "lesson" else f"{objective}_loss"
+
+
+def _peak_memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Let Ctrl-C wait for the end of a step; a second one stops at once."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def ask(*_: object) -> None:
+        if stopped.is_set():
+            os._exit(130)
+        stopped.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
