@@ -101,7 +101,7 @@ def teach(config: Config, run: Run) -> Release:
     lessons, adapter = _taught(config, config.curriculum, run, ground.model, ground.graph, ground.corpus)
     leaks = run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
     after = _sat(config, run, ground, ground.model, adapter)
-    control_exam, control = _format_control(config, run, ground, lessons)
+    control_exam, control = _format_control(config, run, ground, lessons, adapter)
 
     weights = run.step(export_weights, config.serving, ground.model, adapter)
     graded = Graded(
@@ -201,7 +201,7 @@ def _taught(
 
 
 def _format_control(
-    config: Config, run: Run, ground: Ground, lessons: Artifact
+    config: Config, run: Run, ground: Ground, lessons: Artifact, adapter: Artifact
 ) -> tuple[Artifact | None, Artifact | None]:
     """Teach shuffled answers as often and in the same way, and examine the truth: what form alone is worth."""
     if not config.evaluation.control:
@@ -209,8 +209,16 @@ def _format_control(
     shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), ground.graph)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, ground.graph)
     as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
-    _, adapter = _taught(config, config.curriculum.model_copy(update=as_often), run, ground.model, shuffled, None)
-    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, adapter, exam, None, None)
+    as_large = {"batch_tokens": read_json(adapter.path / "training.json")["batch_tokens"]}
+    _, taught = _taught(
+        config.model_copy(update={"training": config.training.model_copy(update=as_large)}),
+        config.curriculum.model_copy(update=as_often),
+        run,
+        ground.model,
+        shuffled,
+        None,
+    )
+    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, taught, exam, None, None)
 
 
 def _sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:

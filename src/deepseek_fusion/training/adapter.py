@@ -30,11 +30,13 @@ def train_adapter(
     language = load_language(model, model.torch_dtype)
     samples = read_samples(lessons, language)
     check_lengths(samples, section.max_length)
+    batch_tokens = section.batch_tokens or batch_tokens_for(sum(map(len, samples)))
+    section = section.model_copy(update={"batch_tokens": batch_tokens})
     loop = teaching(language, section, samples, read_replay(replay) if replay is not None else None)
     loop.resume(out / "checkpoint.safetensors")
     loop.run(out / "checkpoint.safetensors")
     save_adapter(language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
-    write_json(out / "training.json", loop.report())
+    write_json(out / "training.json", {**loop.report(), "batch_tokens": batch_tokens})
     for left in out.glob("*checkpoint.safetensors*"):  # the last one, and what a kill in mid-write left
         left.unlink()
 

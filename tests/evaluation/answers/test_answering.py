@@ -20,7 +20,7 @@ from deepseek_fusion.evaluation.answers.answering import (
     perplexity,
     score_all,
 )
-from deepseek_fusion.evaluation.answers.trees.reading import NODES
+from deepseek_fusion.evaluation.answers.trees.reading import TOKENS
 from deepseek_fusion.models.loading import Language, load_language
 
 Load = Callable[[str], Language]
@@ -141,13 +141,13 @@ def test_completions_are_those_of_one_prompt_at_a_time(language: Load, architect
 
 def test_many_options_on_one_prompt(language: Load) -> None:
     loaded = language("llama")
-    prompts = [loaded.encode_question("code?")] * 24 + [loaded.encode_question("symptom?")]
-    words = [f"{chr(65 + number % 26)}{number}.{number * 7 % 10}" for number in range(96)]
-    options = [words[4 * row : 4 * row + 4] for row in range(24)] + [["fever", "cough"]]
-    assert sum(len(loaded.encode(option)) for row in options for option in row) > NODES
+    prompts = [loaded.encode_question("code?")] * 30 + [loaded.encode_question("symptom?")]
+    words = [f"{chr(65 + number % 26)}{number}.{number * 7 % 10}" for number in range(120)]
+    options = [words[4 * row : 4 * row + 4] for row in range(30)] + [["fever", "cough"]]
+    assert sum(len(loaded.encode(option)) for row in options for option in row) > TOKENS
     seen: list[int] = []
     chosen = choose_all(loaded, prompts, options, seen.append)
-    assert sum(seen) == 25
+    assert sum(seen) == 31
     for row in (0, 5, 15, 16, 17, 23, 24):
         scores = [naive_score(loaded, prompts[row], option) for option in options[row]]
         assert chosen[row] == scores.index(max(scores))

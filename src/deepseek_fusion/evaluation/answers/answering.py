@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.answers.trees.reading import Reading, chunks, read, reads_trees
+from deepseek_fusion.evaluation.answers.trees.reading import Reading, chunks, read
 from deepseek_fusion.evaluation.answers.trees.writing import Answer, Writer, first_choices
+from deepseek_fusion.models.attention import reads_trees
 from deepseek_fusion.models.loading import PLAIN, Language
 
 BATCH = 128
@@ -168,7 +169,7 @@ def _greedy(
             for index, lines in zip(reading.rows, reading.places, strict=True)
         ]
 
-    trees = reads_trees(language)
+    trees = reads_trees(language.model)
     readings = read(language, rows, [len(prompt) - 1 for prompt in prompts], keep=trees)
     if trees:
         _write(language, readings, begun, prompts, keep, place)

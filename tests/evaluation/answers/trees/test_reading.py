@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from deepseek_fusion.evaluation.answers.trees.reading import NODES, TREES, read, reads_trees
+from deepseek_fusion.evaluation.answers.trees.reading import TOKENS, read
+from deepseek_fusion.models.attention import EXACT, reads_trees
 from deepseek_fusion.models.loading import Language
 
 Load = Callable[[str], Language]
@@ -21,7 +22,7 @@ TEXTS = (
 )
 
 
-@pytest.mark.parametrize("architecture", [*sorted(TREES), "deepseek_v32", "deepseek_v4"])
+@pytest.mark.parametrize("architecture", [*sorted(EXACT), "deepseek_v32", "deepseek_v4"])
 @torch.inference_mode()
 def test_each_row_is_read_as_if_alone(language: Load, architecture: str) -> None:
     loaded = language(architecture)
@@ -34,7 +35,7 @@ def test_each_row_is_read_as_if_alone(language: Load, architecture: str) -> None
             torch.testing.assert_close(reading.logits_MV[lines], alone, rtol=1e-3, atol=1e-3)
             seen.add(index)
     assert seen == set(range(len(rows)))
-    assert reads_trees(loaded) == (architecture in TREES)
+    assert reads_trees(loaded.model) == (architecture in EXACT)
 
 
 @torch.inference_mode()
@@ -51,17 +52,17 @@ def test_what_rows_share_is_read_once(language: Load) -> None:
 @torch.inference_mode()
 def test_many_rows_are_read_in_parts_and_a_long_one_alone(language: Load) -> None:
     loaded = language("llama")
-    rows = [loaded.encode(f"{number} is a number") for number in range(60)] + [[5] * (NODES + 40)]
+    rows = [loaded.encode(f"{number} is a number") for number in range(120)] + [[5] * (TOKENS + 40)]
     readings = list(read(loaded, rows, [len(row) - 1 for row in rows], keep=True))
-    assert sorted(index for reading in readings for index in reading.rows) == list(range(61))
+    assert sorted(index for reading in readings for index in reading.rows) == list(range(121))
     sizes = [reading.cache.get_seq_length() for reading in readings if reading.cache is not None]
-    assert sorted(sizes)[-1] == NODES + 40
+    assert sorted(sizes)[-1] == TOKENS + 40
     assert len(sizes) > 2
-    assert all(size <= NODES for size in sorted(sizes)[:-1])
+    assert all(size <= TOKENS for size in sorted(sizes)[:-1])
 
 
 def test_models_with_windows_read_no_trees(language: Load) -> None:
     loaded = language("qwen2")
-    assert reads_trees(loaded)
+    assert reads_trees(loaded.model)
     loaded.model.config.layer_types = ["full_attention", "sliding_attention"]
-    assert not reads_trees(loaded)
+    assert not reads_trees(loaded.model)
