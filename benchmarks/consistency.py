@@ -1,8 +1,8 @@
 """The consistency checker on planted claims: how many of each verdict it finds, and how many of its verdicts are right.
 
 Sentence forms (consistency_forms.yaml) are filled from the example graphs of 158 diseases, in English and Chinese, with
-objects that are true of the subject, false of it, or unknown to the graph; the verdict of each planted claim follows from
-the triples alone. Forms held back while the checker was developed have rows of their own.
+objects that are true of the subject, false of it, or unknown to the graph; the verdict of each planted claim follows
+from the triples alone. Forms held back while the checker was developed have rows of their own.
 
 Run: python examples/medical/make_data.py; python benchmarks/consistency.py [--fills 6] [--no-judge]   (15 core-minutes)
 """
