@@ -269,19 +269,23 @@ def figures(part: str, checked: list[tuple[Text, list[Judgement]]]) -> Iterator[
 
 def show_errors(checked: list[tuple[Text, list[Judgement]]]) -> None:
     """Print what went wrong, one example a form."""
-    shown: set[str] = set()
+    failed: dict[str, list[str]] = {}
     for text, judgements in checked:
         wrong = [
             (planted, found)
             for planted, found in matched(text, judgements)
             if planted is None or found is None or planted.verdict != found.verdict
         ]
-        if wrong and text.form not in shown:
-            shown.add(text.form)
-            print(f"\n{text.form}\n  {text.text!r}")
-            for planted, found in wrong:
-                claim = found and (found.verdict, found.reason, found.claim.subject, found.claim.relation)
-                print(f"  planted {planted}\n  found   {claim} {found and (found.claim.object, found.claim.negated)}")
+        lines = [f"  {text.text!r}"]
+        for planted, found in wrong:
+            claim = found and (found.verdict, found.reason, found.claim.subject, found.claim.relation)
+            lines.append(
+                f"  planted {planted}\n  found   {claim} {found and (found.claim.object, found.claim.negated)}"
+            )
+        if wrong:
+            failed.setdefault(text.form, []).append("\n".join(lines))
+    for form, examples in failed.items():
+        print(f"\n{len(examples)} times: {form}\n{examples[0]}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from deepseek_fusion.evaluation.consistency.names import (
     Names,
     is_latin,
     lowered,
+    other_number,
     plain,
     shape,
     whole_word,
@@ -23,6 +24,15 @@ from deepseek_fusion.knowledge.language import HAN
 
 _STOP = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
 _NUMBERING = re.compile(r"(?:(?<=\s)|^|(?<=[：:]))\(?\d{1,2}[.)、]\s*(?=\D)|^[*•-]\s+", re.MULTILINE)
+_WHETHER = re.compile(r"([^\x00-\x7f])[不没]\1")
+"""A verb put to the choice: 是不是, 有没有."""
+_TAG = re.compile(
+    r",? ?(?:(?:is|are|was|were|does|do|did|has|have|can|could|will|would|should)(?:n't| not)? "
+    r"(?:it|they|he|she|there|that|this|you|we)|right|correct|是吧|对吧|对吗|是吗|不是吗|是不是|对不对)$",
+    re.IGNORECASE,
+)
+"""What makes a question of a sentence that says something."""
+_CIRCLED = re.compile(r"[①-⒛]|[(（]\d{1,2}[)）](?=\s*[^\x00-\x7f])|(?:^|(?<=[;:,] ))[a-h]\) ", re.MULTILINE)
 _MARKUP = re.compile(r"[*_`#]+")
 _WORD = re.compile(r"[^\W_]+(?:[.'/][^\W_]+)*'?", re.UNICODE)
 
@@ -60,19 +70,24 @@ class Scanner:
         self.names = Names(graph)
         self.nouns = _nouns(graph)
         self.shapes = _shapes(graph)
+        kind = lowered(plain(graph.subject_type))
+        self.cues: dict[str, Kind] = {form: "light" for form in (kind, *other_number(kind))} | CUES
         self._phrases: dict[str, list[str]] = {}
-        for phrase in sorted({*CUES, *self.nouns}, key=len, reverse=True):
+        for phrase in sorted({*self.cues, *self.nouns}, key=len, reverse=True):
             self._phrases.setdefault(phrase[0], []).append(phrase)
 
     def sentences(self, answer: str) -> Iterator[Sentence]:
         """The sentences of an answer; items of a list are sentences too."""
-        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(answer)))
+        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(_CIRCLED.sub("\n", answer))))
         start = 0
         for stop in [*_STOP.finditer(text), None]:
             end = stop.start() if stop else len(text)
             if text[start:end].strip():
-                part = text[start:end].strip()
-                yield Sentence(part, list(self._marks(part)), asks="?" in (stop.group() if stop else ""))
+                whole = text[start:end].strip()
+                asks = "?" in (stop.group() if stop else "") or whole.endswith("吗")
+                part = _TAG.sub("", whole) if asks else whole
+                if part:
+                    yield Sentence(part, list(self._marks(part)), asks=asks and part == whole)
             start = stop.end() if stop else end
 
     def _marks(self, text: str) -> Iterator[Mark]:
@@ -88,12 +103,14 @@ class Scanner:
     def _mark(self, low: str, at: int) -> Mark | None:
         """The longest of name, relation noun and cue that begins here; else a word, or nothing."""
         name = self.names.at(low, at)
+        if found := _WHETHER.match(low, at):
+            return Mark("open", at, found.end())
         phrase = next((p for p in self._phrases.get(low[at], ()) if self._stands(low, at, p)), None)
         if name and (phrase is None or name[0] - at >= len(phrase)):
             return Mark("name", at, name[0], meaning=name[1])
         if phrase is not None:
             relation = self.nouns.get(phrase)
-            return Mark("noun" if relation else CUES[phrase], at, at + len(phrase), relation=relation)
+            return Mark("noun" if relation else self.cues[phrase], at, at + len(phrase), relation=relation)
         if HAN.match(low[at]):
             return Mark("word", at, at + 1)
         found = _WORD.match(low, at) if is_latin(low[at]) else None
@@ -136,6 +153,8 @@ def _nouns(graph: Graph) -> dict[str, str]:
             nouns.setdefault(head, key)
             if before and re.search(r"[A-Z]{2}", noun):
                 nouns.setdefault(before, key)
+            if (latin := re.match(r"[\x00-\x7f]+(?=[^\x00-\x7f])", full)) and re.search(r"[A-Z]{2}", noun):
+                nouns.setdefault(latin.group().strip(), key)
             if (han := re.search(r"[^\x00-\x7f]{2,}$", full)) and before != full:
                 nouns.setdefault(han.group(), key)
             if head.isascii() and head.endswith("e"):
