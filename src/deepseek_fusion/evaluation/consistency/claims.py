@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from deepseek_fusion.evaluation.consistency.names import lowered, plain
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
-from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, deny, leave_open
+from deepseek_fusion.evaluation.consistency.scope import deny, leave_open
+from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, is_frame
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
@@ -86,11 +87,12 @@ class ClaimReader:
         leave_open(segments, sentence.asks)
         context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
         _find_subjects(sentence, segments, context)
-        for segment in segments:
+        for place, segment in enumerate(segments):
             self._note_noun(segment, context)
             for item in segment.items:
                 yield from self._of_item(sentence, segment, item, context)
-            if not segment.items and segment.says_something(sentence.text):
+            frame = not context.asked_relation() and is_frame(sentence, segments, place)
+            if not segment.items and not frame and segment.says_something(sentence.text):
                 yield from self._unresolved(sentence, segment, context)
         if not all(segment.is_list_item() for segment in segments if segment.items):
             context.noun = None
@@ -192,7 +194,10 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
         for item in (item for segment in segments for item in segment.items):
             item.subjects = context.subjects
         return
-    stranger = None if any(segment.names_subject() for segment in segments) else _stranger(sentence, segments)
+    named = any(segment.names_subject() for segment in segments)
+    stranger = None if named else _stranger(sentence, segments)
+    for place, segment in enumerate(segments):
+        segment.stranger = _stranger_beside(sentence, segments, place) if named else None
     for place, segment in enumerate(segments):
         segment.subjects = segment.own_subjects() or ((stranger,) if stranger else ())
         if segment.subjects and not stranger:
@@ -201,6 +206,7 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
         for item in segment.items:
             item.subjects = (
                 segment.subject_of(item)
+                or (segments[place - 1].antecedent() if place and segment.is_relative(sentence.text) else ())
                 or _subject_before(segments, place)
                 or _subject_after(segments, place)
                 or _subject_of_opening(segments, place)
@@ -252,7 +258,7 @@ def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
 
 def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
     """A subject that the graph does not know, in a sentence that says something about it."""
-    if not any(segment.items for segment in segments) or any(segment.find("pronoun") for segment in segments):
+    if not any(segment.items for segment in segments):
         return None
     for segment in segments:
         for run in segment.runs() if not segment.leads else ():
@@ -260,8 +266,29 @@ def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
             if segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words):
                 continue
             if HAN.search(words):
-                if len(words) > 1 and (segment.items or segment.find("noun")) and not segment.is_list_item():
+                said = segment.items or segment.find("noun")
+                if len(words) > 1 and said and not segment.is_list_item() and segment.comes_first(run):
                     return words
             elif words[0].isupper() and not segment.is_list_item() and segment.can_be_subject(run, sentence.text):
                 return words
+        if segment.find("pronoun"):  # what follows is said of somebody known
+            return None
     return None
+
+
+def _stranger_beside(sentence: Sentence, segments: list[Segment], place: int) -> str | None:
+    """`Malaria needs Quinine, while Gout needs ...`: a subject of a clause of its own that the graph does not know."""
+    segment = segments[place]
+    if segment.names_subject() or not segment.items:
+        return None
+    run = next(segment.runs(), None)
+    if run is None or any(mark.kind != "glue" for mark in segment.marks[: segment.marks.index(run[0])]):
+        return None
+    words = sentence.text[run[0].start : run[-1].end]
+    verbs = [mark for mark in segment.find("light", "copula", "glue", "noun") if mark.start > run[0].start]
+    if not verbs or verbs[0].start > segment.items[0].mark.start or not (words[0].isupper() or HAN.match(words)):
+        return None
+    contrast = segment.joiner == "turn" and not HAN.match(words)
+    before = any(other.names_subject() for other in segments[:place])
+    after = any(other.begins_with_subject() and not other.is_subject_alone() for other in segments[place + 1 :])
+    return words if contrast or (after and not before) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -71,7 +71,7 @@ class Scanner:
         self.nouns = _nouns(graph)
         self.shapes = _shapes(graph)
         kind = lowered(plain(graph.subject_type))
-        self.cues: dict[str, Kind] = {form: "light" for form in (kind, *other_number(kind))} | CUES
+        self.cues: dict[str, Kind] = dict.fromkeys((kind, *other_number(kind)), "light") | CUES
         self._phrases: dict[str, list[str]] = {}
         for phrase in sorted({*self.cues, *self.nouns}, key=len, reverse=True):
             self._phrases.setdefault(phrase[0], []).append(phrase)
@@ -174,3 +174,40 @@ def _shapes(graph: Graph) -> dict[str, str]:
             for value in values:
                 found.setdefault(shape(value), set()).add(relation)
     return {form: next(iter(relations)) for form, relations in found.items() if len(relations) == 1}
+
+
+def longer_names(sentence: Sentence) -> list[Mark]:
+    """Marks in which a name that is a part of a longer, unknown one is just a word: Yellow Fever is no Fever."""
+    marks = list(sentence.marks)
+    for place, mark in enumerate(marks):
+        if mark.kind not in ("name", "light", "glue"):
+            continue
+        if _capitalised_with_neighbour(marks, place, sentence.text) or _goes_on_in_han(marks, place, sentence.text):
+            marks[place] = Mark("word", mark.start, mark.end)
+    return marks
+
+
+def _capitalised_with_neighbour(marks: Sequence[Mark], place: int, text: str) -> bool:
+    mark = marks[place]
+    if not text[mark.start].isupper() or (mark.kind != "name" and place == 0):
+        return False
+    near = [marks[i] for i in (place - 1, place + 1) if 0 <= i < len(marks) and marks[i].kind == "word"]
+    gaps = [max(other.start - mark.end, mark.start - other.end) for other in near]
+    return any(gap == 1 and text[other.start].isupper() for gap, other in zip(gaps, near, strict=True))
+
+
+def _goes_on_in_han(marks: Sequence[Mark], place: int, text: str) -> bool:
+    """Unknown Han characters stand next to it without a gap: after the name of an object, to the end of its segment;
+    on both sides of a cue; on either side of a verb of one character."""
+    mark = marks[place]
+    if not HAN.match(text[mark.end - 1]):
+        return False
+    end, last = mark.end, place + 1
+    while last < len(marks) and marks[last].kind == "word" and marks[last].start == end and HAN.match(text[end]):
+        end, last = marks[last].end, last + 1
+    if mark.kind == "name":
+        ends = last == len(marks) or marks[last].kind in ("and", "or", "turn")
+        return not mark.meaning.subjects and end - mark.end >= 2 and ends
+    before = place > 0 and marks[place - 1].kind == "word" and marks[place - 1].end == mark.start
+    short = mark.kind == "light" and mark.end - mark.start == 1
+    return (before or end > mark.end) if short else (before and end > mark.end)
