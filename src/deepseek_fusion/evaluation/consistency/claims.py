@@ -7,6 +7,7 @@ it is denied or left open. What a segment leaves out comes from the sentence, th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from deepseek_fusion.evaluation.consistency.scope import deny, leave_open
 from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, is_frame
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
+
+_POSSESSIVE = re.compile(r",? and (?:its|their|his|her)\b|[及和与]其")
+_CAPITALISED = re.compile(r"[A-Z][^ ]*(?: [A-Z][^ ]*)*(?= [a-z]|$)")
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,8 @@ class ClaimReader:
     def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
         """What is said without a name of the graph."""
         words, text, asked = segment.words(sentence.text), segment.text(sentence.text), context.asked
-        if words in segment.subjects:  # a stranger is named, and nothing said of it yet
+        strangers = [name for name in segment.subjects if name not in self.subjects]
+        if len(list(segment.runs())) == 1 and any(words.startswith(name) for name in strangers):  # nothing said of it
             return
         listed = segment.is_list_item()
         if asked and asked.object and listed:
@@ -258,12 +263,15 @@ def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
 
 def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
     """A subject that the graph does not know, in a sentence that says something about it."""
-    if not any(segment.items for segment in segments):
-        return None
+    told = any(segment.items for segment in segments)
     for segment in segments:
         for run in segment.runs() if not segment.leads else ():
             words = sentence.text[run[0].start : run[-1].end]
-            if segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words):
+            if segment.is_condition(sentence.text) and (name := _CAPITALISED.match(words)):
+                return name.group()
+            if segment is segments[0] and _POSSESSIVE.match(sentence.text, segment.marks[-1].end):
+                return words  # `Malaria and its treatment ...`
+            if not told or (segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words)):
                 continue
             if HAN.search(words):
                 said = segment.items or segment.find("noun")

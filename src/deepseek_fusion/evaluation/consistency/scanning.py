@@ -117,13 +117,14 @@ class Scanner:
         return self._word(low, at, _latin_end(low, at, found.end())) if found else None
 
     def _stands(self, low: str, at: int, phrase: str) -> bool:
-        """A cue stands here: a whole word, or, in Han, without the beginning of a name (有 关节痛, not 有关 节痛)."""
+        """A cue stands here: whole words, without the beginning of a name (有 关节痛, not 有关 节痛)."""
         end = at + len(phrase)
         if not low.startswith(phrase, at):
             return False
-        if is_latin(phrase[0]):
+        if is_latin(phrase[0]) and (not whole_word(low, at, end) or " " not in phrase):
             return whole_word(low, at, end)
-        names = (self.names.at(low, start) for start in range(at + 1, end))
+        starts = range(at + 1, end) if not is_latin(phrase[0]) else [at + phrase.rindex(" ") + 1]
+        names = (self.names.at(low, start) for start in starts)
         return not any(name and name[0] > end for name in names)
 
     def _word(self, low: str, start: int, end: int) -> Mark:

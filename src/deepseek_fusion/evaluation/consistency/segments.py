@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence, longer_names
+from deepseek_fusion.knowledge.language import HAN
 
 LIST_WORDS = {"glue", "not", "no", "yes"}
 """What may stand beside an item of a list."""
+_LONG_GLUE = 8
+"""Letters of a phrase of grammar that is more than a preposition."""
 _CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不"}
 """Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
@@ -103,6 +106,10 @@ class Segment:
         marks = [mark for mark in self.find("name") if mark.meaning.subjects and mark not in taken]
         return tuple(sorted(marks[-1].meaning.subjects)) if marks else ()
 
+    def is_condition(self, text: str) -> bool:
+        """It begins with `if` or the like."""
+        return _CONDITION.match(text, self.marks[0].start) is not None
+
     def is_relative(self, text: str) -> bool:
         """It begins with `which` or the like."""
         return _RELATIVE.match(text, self.marks[0].start) is not None
@@ -154,7 +161,7 @@ class Segment:
         runs = list(self.runs())
         if not runs or self.leads:
             return False
-        opening = text[self.marks[0].start :]
+        opening = text[self._opening() :]
         if self.names_subject():
             if _COMMENT.match(opening):  # `that is how Gout begins` comments on what was said
                 return False
@@ -172,6 +179,11 @@ class Segment:
             mark.start for mark in self.find("light", "copula", "open") if not people or mark.start > people[-1].start
         ]
         return not people or (bool(said) and runs[-1][0].start > said[0])
+
+    def _opening(self) -> int:
+        """Where it begins, without phrases such as `in the end`."""
+        spoken = (mark for mark in self.marks if mark.kind != "glue" or mark.end - mark.start < _LONG_GLUE)
+        return next(spoken, self.marks[0]).start
 
     def _last_verb(self, runs: list[list[Mark]]) -> int:
         """Where the last verb stands that follows a subject and is followed by an unknown word; -1 without one."""
@@ -270,7 +282,10 @@ def is_frame(sentence: Sentence, segments: Sequence[Segment], place: int) -> boo
         return False
     gap = sentence.text[segment.marks[-1].end : segments[1].marks[0].start]
     adds = any(sentence.text[mark.start : mark.end].lower() in _FRAME for mark in segment.marks)
-    return "," in gap and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
+    alone = len(list(segment.runs())) < 2 or not HAN.search(sentence.text)
+    return (
+        "," in gap and alone and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
+    )
 
 
 def _joins_unlike(marks: Sequence[Mark], place: int) -> bool:
@@ -283,7 +298,10 @@ def _joins_unlike(marks: Sequence[Mark], place: int) -> bool:
 
 def _comments(marks: Sequence[Mark], place: int) -> bool:
     """What follows is no list but a word on what was said: yes, no, `that is how ...`."""
-    return place + 1 < len(marks) and marks[place + 1].kind in ("yes", "no", "pronoun")
+    after = marks[place + 1] if place + 1 < len(marks) else None
+    return after is not None and (
+        after.kind in ("yes", "pronoun") or (after.kind in ("no", "not") and len(marks) == place + 2)
+    )
 
 
 def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Mark]:
@@ -295,19 +313,28 @@ def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Ma
             continue
         both = [mark for mark in names if mark.meaning.subjects]
         others = [mark for mark in segment.find("name", "value") if mark.kind == "value" or mark.meaning.objects]
-        for mark in both[: 1 if len(others) > 1 else 0]:
-            if _acts(segment, mark, others) and mark is others[0]:
-                chosen.append(mark)
-        if not any(mark in chosen for mark in both):
-            chosen += [m for m in both[-1:] if len(others) > 1 and _FOR_SUBJECT.search(sentence.text[: m.start])]
+        if len(others) > 1 and _FOR_SUBJECT.search(sentence.text[: both[-1].start] if both else ""):
+            chosen.append(both[-1])
+        elif both and both[0] is others[0] and _acts(segment, both[0], others):
+            chosen.append(both[0])
+    names = [mark.meaning for segment in segments for mark in segment.find("name")]
+    if not chosen and not any(meaning.subjects and not meaning.objects for meaning in names):
+        both = [m for m in segments[0].find("name") if m.meaning.subjects]
+        if len(names) > 1 and both and _CONDITION.match(sentence.text):
+            chosen.append(both[0])
     return chosen
 
 
 def _acts(segment: Segment, mark: Mark, others: Sequence[Mark]) -> bool:
     """It opens its segment, and a verb or a noun stands between it and the next name."""
     head = segment.marks[: segment.marks.index(mark)]
-    between = [other for other in segment.marks if mark.start < other.start < others[1].start]
-    return all(m.kind == "glue" for m in head) and any(m.kind in ("light", "copula", "noun") for m in between)
+    if any(m.kind != "glue" for m in head):
+        return False
+    if len(others) > 1:
+        between = [other for other in segment.marks if mark.start < other.start < others[1].start]
+        return any(m.kind in ("light", "copula", "noun") for m in between)
+    runs = list(segment.runs())
+    return len(runs) == 1 and runs[0][-1] is segment.marks[-1] and bool(segment.find("light"))
 
 
 def _is_object(sentence: Sentence, segments: Sequence[Segment], place: int, at: int, spoken_of: bool) -> bool:
@@ -321,7 +348,7 @@ def _is_object(sentence: Sentence, segments: Sequence[Segment], place: int, at: 
     head = [m for m in segment.marks[:at] if m.kind != "glue"]
     if not head and place and segments[place].joiner != "turn":
         last = segments[place - 1].marks[-1]
-        return bool(last.meaning.objects) and not last.meaning.subjects
+        return bool(last.meaning.objects) and not last.meaning.subjects and "(" not in sentence.text[: mark.start]
     return len(head) > 1 and head[-1].kind in ("light", "copula") and head[0].kind == "word"
 
 
