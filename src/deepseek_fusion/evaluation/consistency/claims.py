@@ -19,6 +19,9 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
 _POSSESSIVE = re.compile(r",? and (?:its|their|his|her)\b|[及和与]其")
+_FORMER = re.compile(r"\b(?:former|latter)\b|前者|后者")
+_IN_TURN = re.compile(r"\brespectively\b|分别|依次")
+_STRANGER = re.compile("的|患者|病人|会|可|常|由|属|归|多|要|引起|导致")
 _CAPITALISED = re.compile(r"[A-Z][^ ]*(?: [A-Z][^ ]*)*(?= [a-z]|$)")
 
 
@@ -60,8 +63,10 @@ class _Context:
 
     asked: Asked | None
     subjects: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     noun: str | None = None
     bare: bool = False
+    headed: bool = False
 
     def asked_relation(self) -> str | None:
         """The relation of the question, where the sentence is nothing but a list."""
@@ -87,9 +92,10 @@ class ClaimReader:
     def _claims(self, sentence: Sentence, context: _Context) -> Iterator[Claim]:
         backward = context.asked is not None and context.asked.object is not None
         segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
-        deny(segments)
+        deny(segments, sentence.text)
         leave_open(segments, sentence.asks)
         context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
+        context.headed = any(segment.is_plain_heading() for segment in segments)
         _find_subjects(sentence, segments, context)
         for place, segment in enumerate(segments):
             self._note_noun(segment, context)
@@ -102,12 +108,13 @@ class ClaimReader:
             context.noun = None
         said = [segment.subjects for segment in segments if segment.subjects]
         context.subjects = said[-1] if said else context.subjects
+        context.named = (*context.named, *(name for segment in segments for name in segment.own_subjects()))
 
     def _note_noun(self, segment: Segment, context: _Context) -> None:
         nouns = segment.find("noun")
         if nouns:
             context.noun = nouns[-1].relation
-        elif not segment.is_list_item() and segment.items:
+        elif segment.is_plain_heading() or (not segment.is_list_item() and segment.items):
             context.noun = None
 
     def _of_item(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> Iterator[Claim]:
@@ -149,7 +156,7 @@ class ClaimReader:
             return context.noun, True
         asked = context.asked
         if asked and not asked.object:
-            return asked.relation, context.bare and asked.subject in item.subjects
+            return asked.relation, context.bare and not context.headed and asked.subject in item.subjects
         return None, False
 
     def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
@@ -200,7 +207,7 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
             item.subjects = context.subjects
         return
     named = any(segment.names_subject() for segment in segments)
-    stranger = None if named else _stranger(sentence, segments)
+    stranger = None if named else _stranger(sentence, segments, bool(context.subjects))
     for place, segment in enumerate(segments):
         segment.stranger = _stranger_beside(sentence, segments, place) if named else None
     for place, segment in enumerate(segments):
@@ -216,9 +223,31 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
                 or _subject_after(segments, place)
                 or _subject_of_opening(segments, place)
                 or context.subjects
+                or _subject_to_come(segments, place)
             )
         if not segment.subjects:
             segment.subjects = next((s.subjects for s in reversed(segments[:place]) if s.subjects), ())
+    _share_out(sentence, segments, context)
+
+
+def _share_out(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
+    """`the former`, `the latter` and `respectively`: subjects named before, in their order."""
+    named = list(context.named)
+    for segment in segments:
+        place = _FORMER.search(segment.text(sentence.text))
+        taken = {item.mark for item in segment.items}
+        names = [mark for mark in segment.find("name") if mark not in taken]
+        named += [name for mark in names for name in sorted(mark.meaning.subjects)]
+        last = list(dict.fromkeys(reversed(named)))[1::-1]
+        if place and len(last) > 1 and not segment.own_subjects():
+            segment.subjects = (last[0] if place.group() in ("former", "前者") else last[1],)
+            for item in segment.items:
+                item.subjects = segment.subjects
+    marks = [mark for segment in segments for mark in segment.subject_marks()]
+    items = [item for segment in segments for item in segment.items]
+    if len(marks) == len(items) > 1 and _IN_TURN.search(sentence.text):
+        for mark, item in zip(marks, items, strict=True):
+            item.subjects = tuple(sorted(mark.meaning.subjects))
 
 
 def _grouped(segments: list[Segment], place: int) -> tuple[str, ...]:
@@ -261,23 +290,33 @@ def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
     return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
 
 
-def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
+def _subject_to_come(segments: list[Segment], place: int) -> tuple[str, ...]:
+    """`Far from causing Fever, Gout causes ...`: nobody else is there to say it of."""
+    return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
+
+
+def _stranger(sentence: Sentence, segments: list[Segment], answers: bool) -> str | None:
     """A subject that the graph does not know, in a sentence that says something about it."""
     told = any(segment.items for segment in segments)
-    for segment in segments:
+    for place, segment in enumerate(segments):
+        goes_on = place > 0 and segment.joiner in ("and", "or") and segments[place - 1].is_list_item()
+        listed = segment.is_list_item() or (goes_on and segments[place - 1].items)
         for run in segment.runs() if not segment.leads else ():
             words = sentence.text[run[0].start : run[-1].end]
             if segment.is_condition(sentence.text) and (name := _CAPITALISED.match(words)):
                 return name.group()
+            if any(mark.start < run[0].start for mark in segment.find("pronoun")):
+                return None
             if segment is segments[0] and _POSSESSIVE.match(sentence.text, segment.marks[-1].end):
                 return words  # `Malaria and its treatment ...`
             if not told or (segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words)):
                 continue
             if HAN.search(words):
                 said = segment.items or segment.find("noun")
-                if len(words) > 1 and said and not segment.is_list_item() and segment.comes_first(run):
+                clear = not answers or _STRANGER.match(sentence.text, run[-1].end)
+                if len(words) > 1 and said and clear and not segment.is_list_item() and segment.comes_first(run):
                     return words
-            elif words[0].isupper() and not segment.is_list_item() and segment.can_be_subject(run, sentence.text):
+            elif words[0].isupper() and not listed and segment.can_be_subject(run, sentence.text):
                 return words
         if segment.find("pronoun"):  # what follows is said of somebody known
             return None

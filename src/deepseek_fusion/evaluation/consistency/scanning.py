@@ -78,7 +78,7 @@ class Scanner:
 
     def sentences(self, answer: str) -> Iterator[Sentence]:
         """The sentences of an answer; items of a list are sentences too."""
-        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(_CIRCLED.sub("\n", answer))))
+        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(_CIRCLED.sub("\n", answer.replace("\t", ", ")))))
         start = 0
         for stop in [*_STOP.finditer(text), None]:
             end = stop.start() if stop else len(text)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+from deepseek_fusion.evaluation.consistency.scanning import Mark
 from deepseek_fusion.evaluation.consistency.segments import LIST_WORDS, Item, Segment
 
+_SELDOM = re.compile(r"(?:rarely|seldom|hardly|scarcely|很少|极少|少有|鲜有) *$", re.IGNORECASE)
+_MERELY = re.compile(r" *(?:just|only|merely|simply|solely|always|necessarily|exclusively|仅|只是|只会)", re.IGNORECASE)
 
-def deny(segments: list[Segment]) -> None:
+
+def deny(segments: list[Segment], text: str) -> None:
     """Mark the items that are denied."""
     for place in range(len(segments)):
-        if not _deny_by_own_words(segments, place):
+        if not _deny_by_own_words(segments, place, text):
             _deny_as_list_goes_on(segments, place)
 
 
-def _deny_by_own_words(segments: list[Segment], place: int) -> bool:
+def _deny_by_own_words(segments: list[Segment], place: int, text: str) -> bool:
     segment = segments[place]
-    denials = segment.find("not", "no")
+    denials = [mark for mark in segment.find("not", "no") if not _is_lifted(text, mark)]
     if segment.find("denial"):
         reach = [segment] if segment.items else segments[:place]
         for item in (item for each in reach for item in each.items):
@@ -35,6 +41,11 @@ def _deny_by_own_words(segments: list[Segment], place: int) -> bool:
         for item in segments[place - 1].items:
             item.negated = not item.negated
     return True
+
+
+def _is_lifted(text: str, denial: Mark) -> bool:
+    """`rarely without`, `does not just cause`: what is denied is that it is rare, or all."""
+    return _SELDOM.search(text[: denial.start]) is not None or _MERELY.match(text, denial.end) is not None
 
 
 def _list_before(segments: list[Segment], place: int) -> list[Item]:

@@ -18,7 +18,7 @@ _CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而�
 _ADVERBIAL = re.compile(
     r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because|contrary|despite|"
     r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally)\b"
-    r"|在|从|自|当|对于|为了|\d+ ?年",
+    r"|在|从|自|当(?!然)|对于|为了|\d+ ?年",
     re.IGNORECASE,
 )
 """What begins like this says when, where or why, not what."""
@@ -29,9 +29,20 @@ _CONDITION = re.compile(
 )
 """A clause that begins like this says under which conditions; of the subject in it, it says nothing."""
 _RELATIVE = re.compile(r"(?:which|who|whose|where)\b", re.IGNORECASE)
-_COMMENT = re.compile(r"(?:that|this|these|those)\b|这|那|此", re.IGNORECASE)
+_COMMENT = re.compile(r"(?:that|this) (?:is|was)\b|这|那|此", re.IGNORECASE)
 _COMITATIVE = {"与", "和", "跟", "同", "及"}
-_FRAME = {"apart from", "aside from", "besides", "in addition", "in addition to", "除", "除了", "除去", "there", "as"}
+_FRAME = {
+    "apart from",
+    "aside from",
+    "besides",
+    "in addition",
+    "in addition to",
+    "除",
+    "除了",
+    "除去",
+    "there",
+    "as",
+} | {"in spite of", "despite"}
 """What adds something, unlike other words that open a sentence."""
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
@@ -39,6 +50,7 @@ _BEFORE_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 
+_CAUSES = re.compile("所?(?:引起|导致|造成|引发|带来|致)的?")
 _FOR_SUBJECT = re.compile(
     r"(?:\b(?:in|for|against)|\b(?:symptom|symptoms|sign|signs|code|treat|treats|treatment|management|patients?|people|"
     r"persons?|someone|those|individuals?|sufferers?) (?:of|with)|\btreat(?:s|ing)?)(?: the| an?)? $"
@@ -110,6 +122,10 @@ class Segment:
         """It begins with `if` or the like."""
         return _CONDITION.match(text, self.marks[0].start) is not None
 
+    def is_plain_heading(self) -> bool:
+        """A heading that names no relation of the graph: `Drugs: ...`."""
+        return self.leads and all(mark.kind in ("light", "glue") for mark in self.marks)
+
     def is_relative(self, text: str) -> bool:
         """It begins with `which` or the like."""
         return _RELATIVE.match(text, self.marks[0].start) is not None
@@ -168,13 +184,15 @@ class Segment:
             return not _CONDITION.match(opening) or runs[-1][0].start > self._last_verb(runs) > -1
         if _RELATIVE.match(opening) or (self.joiner and opening.startswith("as ")):
             return len(runs) == 1 and bool(self.find("noun", "light")) and runs[0][-1] is self.marks[-1]
-        if self._reports(runs):
+        if self.says_what(runs):
             return True
-        if not self.find("noun") and _ADVERBIAL.match(text[self.marks[0].start :]):
+        if not self.find("noun") and _ADVERBIAL.match(opening):
             return False
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
             return False
         people = self.find("person")
+        if people and runs[0][-1].end < people[0].start and self.find("copula"):  # `Quinine would be my choice`
+            return all(mark.kind == "glue" for mark in self.marks[: self.marks.index(runs[0][0])])
         said = [
             mark.start for mark in self.find("light", "copula", "open") if not people or mark.start > people[-1].start
         ]
@@ -191,7 +209,7 @@ class Segment:
         verbs = [mark.start for mark in self.find("light", "noun") if subject < mark.start < runs[-1][0].start]
         return verbs[-1] if verbs else -1
 
-    def _reports(self, runs: list[list[Mark]]) -> bool:
+    def says_what(self, runs: list[list[Mark]]) -> bool:
         """`If a person shows Blue Tongue`: it ends with the one thing that is unknown, a verb directly before it."""
         if len(runs) != 1 or runs[0][-1] is not self.marks[-1]:
             return False
@@ -244,6 +262,8 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
     marks = longer_names(sentence)
     for place, mark in enumerate(marks):
         words = sentence.text[mark.start : mark.end].lower()
+        if words == "不管" and (place + 1 == len(marks) or marks[place + 1].kind in ("and", "turn")):
+            mark = Mark("not", mark.start, mark.end)  # `... 不管`: does not deal with it; at the beginning: no matter
         if mark.kind == "not" and words in _CUTTING and segments[-1].marks:
             segments.append(Segment([mark], "and"))
         elif words in _COMITATIVE and _joins_unlike(marks, place):
@@ -278,7 +298,16 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
 def is_frame(sentence: Sentence, segments: Sequence[Segment], place: int) -> bool:
     """It opens the sentence and says from where or for whom what follows holds: `as everybody knows, Gout ...`."""
     segment = segments[place]
-    if place or len(segments) < 2 or segment.names_subject() or segment.items or segment.find("noun", "light"):
+    if (
+        place
+        or len(segments) < 2
+        or segments[1].joiner != "and"
+        or segment.names_subject()
+        or segment.items
+        or segment.find("noun")
+    ):
+        return False
+    if segment.is_condition(sentence.text) or segment.says_what(list(segment.runs())):
         return False
     gap = sentence.text[segment.marks[-1].end : segments[1].marks[0].start]
     adds = any(sentence.text[mark.start : mark.end].lower() in _FRAME for mark in segment.marks)
@@ -313,8 +342,15 @@ def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Ma
             continue
         both = [mark for mark in names if mark.meaning.subjects]
         others = [mark for mark in segment.find("name", "value") if mark.kind == "value" or mark.meaning.objects]
-        if len(others) > 1 and _FOR_SUBJECT.search(sentence.text[: both[-1].start] if both else ""):
-            chosen.append(both[-1])
+        code = (
+            len(both) == 1
+            and len(others) == 2
+            and re.search(r"\d", sentence.text[others[0].start : others[0].end]) is not None
+        )
+        said = len(others) > 1 or any(segment.runs())
+        text, last = sentence.text, both[-1:]
+        if any(code or _CAUSES.match(text, m.end) or (said and _FOR_SUBJECT.search(text[: m.start])) for m in last):
+            chosen += last
         elif both and both[0] is others[0] and _acts(segment, both[0], others):
             chosen.append(both[0])
     names = [mark.meaning for segment in segments for mark in segment.find("name")]
