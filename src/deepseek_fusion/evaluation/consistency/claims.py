@@ -14,11 +14,24 @@ from dataclasses import dataclass
 from deepseek_fusion.evaluation.consistency.names import lowered, plain
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
 from deepseek_fusion.evaluation.consistency.scope import deny, leave_open
-from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, is_frame
+from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
 _POSSESSIVE = re.compile(r",? and (?:its|their|his|her)\b|[及和与]其")
+_FRAME = {
+    "apart from",
+    "aside from",
+    "besides",
+    "in addition",
+    "in addition to",
+    "除",
+    "除了",
+    "除去",
+    "there",
+    "as",
+} | {"in spite of", "despite"}
+"""What adds something, unlike other words that open a sentence."""
 _FORMER = re.compile(r"\b(?:former|latter)\b|前者|后者")
 _IN_TURN = re.compile(r"\brespectively\b|分别|依次")
 _STRANGER = re.compile("的|患者|病人|会|可|常|由|属|归|多|要|引起|导致")
@@ -101,7 +114,7 @@ class ClaimReader:
             self._note_noun(segment, context)
             for item in segment.items:
                 yield from self._of_item(sentence, segment, item, context)
-            frame = not context.asked_relation() and is_frame(sentence, segments, place)
+            frame = not context.asked_relation() and _is_frame(sentence, segments, place)
             if not segment.items and not frame and segment.says_something(sentence.text):
                 yield from self._unresolved(sentence, segment, context)
         if not all(segment.is_list_item() for segment in segments if segment.items):
@@ -176,12 +189,34 @@ class ClaimReader:
         yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
 
 
+def _is_frame(sentence: Sentence, segments: list[Segment], place: int) -> bool:
+    """It opens the sentence and says from where or for whom what follows holds: `as everybody knows, Gout ...`."""
+    segment = segments[place]
+    if (
+        place
+        or len(segments) < 2
+        or segments[1].joiner != "and"
+        or segment.names_subject()
+        or segment.items
+        or segment.find("noun")
+    ):
+        return False
+    if segment.is_condition(sentence.text) or segment.says_what(list(segment.runs()), False):
+        return False
+    gap = sentence.text[segment.marks[-1].end : segments[1].marks[0].start]
+    adds = any(sentence.text[mark.start : mark.end].lower() in _FRAME for mark in segment.marks)
+    alone = len(list(segment.runs())) < 2 or not HAN.search(sentence.text)
+    return (
+        "," in gap and alone and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
+    )
+
+
 def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
-    """A question and the yes or no after it are one sentence."""
+    """A question and what answers it, a yes or no or the subject it lacks, are one sentence."""
     pending: Sentence | None = None
     for sentence in sentences:
         reply = sentence.marks[0].kind if sentence.marks else ""
-        if pending and reply in ("yes", "no"):
+        if pending and (reply in ("yes", "no") or _completes(pending, sentence)):
             shift = len(pending.text) + 1
             moved = [
                 Mark(mark.kind, mark.start + shift, mark.end + shift, mark.meaning, mark.relation)
@@ -198,6 +233,14 @@ def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
             yield sentence
     if pending:
         yield pending
+
+
+def _completes(question: Sentence, sentence: Sentence) -> bool:
+    """`Seeing Fever? It could be Gout.`: objects alone are asked about, and a subject alone answers."""
+    asked = [mark.meaning for mark in question.marks if mark.kind in ("name", "value")]
+    told = [mark.meaning for mark in sentence.marks if mark.kind in ("name", "value")]
+    nothing = not any(meaning.subjects for meaning in asked) and not any(meaning.objects for meaning in told)
+    return bool(asked and told) and nothing
 
 
 def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Context) -> None:

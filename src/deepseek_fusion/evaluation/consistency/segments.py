@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence, longer_names
-from deepseek_fusion.knowledge.language import HAN
 
 LIST_WORDS = {"glue", "not", "no", "yes"}
 """What may stand beside an item of a list."""
 _LONG_GLUE = 8
 """Letters of a phrase of grammar that is more than a preposition."""
-_CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不"}
+_CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不", "而没有", "而无"}
 """Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
     r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because|contrary|despite|"
@@ -30,20 +30,8 @@ _CONDITION = re.compile(
 """A clause that begins like this says under which conditions; of the subject in it, it says nothing."""
 _RELATIVE = re.compile(r"(?:which|who|whose|where)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:that|this) (?:is|was)\b|这|那|此", re.IGNORECASE)
+_RELATED = re.compile("有关|无关|相关|关系|联系|关联|有关系|没有关系|没关系|不相干")
 _COMITATIVE = {"与", "和", "跟", "同", "及"}
-_FRAME = {
-    "apart from",
-    "aside from",
-    "besides",
-    "in addition",
-    "in addition to",
-    "除",
-    "除了",
-    "除去",
-    "there",
-    "as",
-} | {"in spite of", "despite"}
-"""What adds something, unlike other words that open a sentence."""
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
     r"|\b(?:patients?|people|persons?|someone|those|cases?|individuals?|sufferers?) with)(?: the| an?)? $",
@@ -184,7 +172,7 @@ class Segment:
             return not _CONDITION.match(opening) or runs[-1][0].start > self._last_verb(runs) > -1
         if _RELATIVE.match(opening) or (self.joiner and opening.startswith("as ")):
             return len(runs) == 1 and bool(self.find("noun", "light")) and runs[0][-1] is self.marks[-1]
-        if self.says_what(runs):
+        if self.says_what(runs, self.is_condition(text)):
             return True
         if not self.find("noun") and _ADVERBIAL.match(opening):
             return False
@@ -209,12 +197,14 @@ class Segment:
         verbs = [mark.start for mark in self.find("light", "noun") if subject < mark.start < runs[-1][0].start]
         return verbs[-1] if verbs else -1
 
-    def says_what(self, runs: list[list[Mark]]) -> bool:
-        """`If a person shows Blue Tongue`: it ends with the one thing that is unknown, a verb directly before it."""
-        if len(runs) != 1 or runs[0][-1] is not self.marks[-1]:
+    def says_what(self, runs: list[list[Mark]], conditional: bool) -> bool:
+        """`If a person shows Blue Tongue`, `if Blue Tongue appears`: one thing is unknown, a verb beside it."""
+        if len(runs) != 1 or self.find("person"):
             return False
+        if runs[0][-1] is not self.marks[-1]:
+            return conditional and self.marks[-1].kind == "light"
         before = [mark for mark in self.marks[: self.marks.index(runs[0][0])] if mark.kind != "glue"]
-        return bool(before) and before[-1].kind == "light" and not self.find("person")
+        return bool(before) and before[-1].kind == "light"
 
     def text(self, sentence: str) -> str:
         """Its words in the sentence."""
@@ -266,7 +256,7 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
             mark = Mark("not", mark.start, mark.end)  # `... 不管`: does not deal with it; at the beginning: no matter
         if mark.kind == "not" and words in _CUTTING and segments[-1].marks:
             segments.append(Segment([mark], "and"))
-        elif words in _COMITATIVE and _joins_unlike(marks, place):
+        elif words in _COMITATIVE and _joins_unlike(marks, place, sentence.text):
             segments[-1].marks.append(Mark("glue", mark.start, mark.end))
         elif mark.kind in ("and", "or", "turn"):
             segments[-1].leads |= words == ":" and not _comments(marks, place)
@@ -295,33 +285,14 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
     return segments
 
 
-def is_frame(sentence: Sentence, segments: Sequence[Segment], place: int) -> bool:
-    """It opens the sentence and says from where or for whom what follows holds: `as everybody knows, Gout ...`."""
-    segment = segments[place]
-    if (
-        place
-        or len(segments) < 2
-        or segments[1].joiner != "and"
-        or segment.names_subject()
-        or segment.items
-        or segment.find("noun")
-    ):
-        return False
-    if segment.is_condition(sentence.text) or segment.says_what(list(segment.runs())):
-        return False
-    gap = sentence.text[segment.marks[-1].end : segments[1].marks[0].start]
-    adds = any(sentence.text[mark.start : mark.end].lower() in _FRAME for mark in segment.marks)
-    alone = len(list(segment.runs())) < 2 or not HAN.search(sentence.text)
-    return (
-        "," in gap and alone and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
-    )
-
-
-def _joins_unlike(marks: Sequence[Mark], place: int) -> bool:
-    """An object stands directly before and a subject directly after: `Fever 与 Gout` are no list."""
+def _joins_unlike(marks: Sequence[Mark], place: int, text: str) -> bool:
+    """What it joins is no list: an object and a subject, or two things that are then said to be related."""
     if not 0 < place < len(marks) - 1:
         return False
     before, after = marks[place - 1].meaning, marks[place + 1].meaning
+    rest = itertools.takewhile(lambda mark: mark.kind not in ("and", "or", "turn"), marks[place + 1 :])
+    if any(_RELATED.fullmatch(text[mark.start : mark.end]) for mark in rest):
+        return True
     return bool(before.objects) and not before.subjects and bool(after.subjects) and not after.objects
 
 
@@ -353,10 +324,10 @@ def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Ma
             chosen += last
         elif both and both[0] is others[0] and _acts(segment, both[0], others):
             chosen.append(both[0])
-    names = [mark.meaning for segment in segments for mark in segment.find("name")]
-    if not chosen and not any(meaning.subjects and not meaning.objects for meaning in names):
+    meanings = [mark.meaning for segment in segments for mark in segment.find("name")]
+    if not chosen and not any(meaning.subjects and not meaning.objects for meaning in meanings):
         both = [m for m in segments[0].find("name") if m.meaning.subjects]
-        if len(names) > 1 and both and _CONDITION.match(sentence.text):
+        if len(meanings) > 1 and both and _CONDITION.match(sentence.text):
             chosen.append(both[0])
     return chosen
 
