@@ -19,19 +19,10 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
 _POSSESSIVE = re.compile(r",? and (?:its|their|his|her)\b|[及和与]其")
-_FRAME = {
-    "apart from",
-    "aside from",
-    "besides",
-    "in addition",
-    "in addition to",
-    "除",
-    "除了",
-    "除去",
-    "there",
-    "as",
-} | {"in spite of", "despite"}
-"""What adds something, unlike other words that open a sentence."""
+_ADDING = re.compile(
+    "apart from|aside from|besides|in addition|in addition to|in spite of|despite|there|as|除|除了|除去"
+)
+"""Words that open a sentence with a thing that is said of its subject too, unlike `contrary to`."""
 _FORMER = re.compile(r"\b(?:former|latter)\b|前者|后者")
 _IN_TURN = re.compile(r"\brespectively\b|分别|依次")
 _STRANGER = re.compile("的|患者|病人|会|可|常|由|属|归|多|要|引起|导致")
@@ -190,25 +181,25 @@ class ClaimReader:
 
 
 def _is_frame(sentence: Sentence, segments: list[Segment], place: int) -> bool:
-    """It opens the sentence and says from where or for whom what follows holds: `as everybody knows, Gout ...`."""
+    """It opens the sentence and says from where or for whom what follows holds: `as everybody knows, Gout ...`; or it
+    draws the conclusion from a condition: `if Fever appears, Gout is suspected`."""
     segment = segments[place]
-    if (
-        place
-        or len(segments) < 2
-        or segments[1].joiner != "and"
-        or segment.names_subject()
-        or segment.items
-        or segment.find("noun")
-    ):
+    if segment.items or segment.find("noun"):
         return False
-    if segment.is_condition(sentence.text) or segment.says_what(list(segment.runs()), False):
+    text, runs = sentence.text, list(segment.runs())
+    if place:
+        first = segments[0]
+        told = bool(first.items) or first.says_what(list(first.runs()), True)
+        return segment.names_subject() and first.is_condition(text) and told and not first.names_subject()
+    if len(segments) < 2 or segment.names_subject() or segment.is_condition(text):
         return False
-    gap = sentence.text[segment.marks[-1].end : segments[1].marks[0].start]
-    adds = any(sentence.text[mark.start : mark.end].lower() in _FRAME for mark in segment.marks)
-    alone = len(list(segment.runs())) < 2 or not HAN.search(sentence.text)
-    return (
-        "," in gap and alone and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
-    )
+    if any(mark.kind == "copula" for mark in segment.marks[1:]):
+        return False
+    if segment.says_what(runs, False) or (len(runs) > 1 and (segment.find("light") or HAN.search(text))):
+        return False
+    gap = text[segment.marks[-1].end : segments[1].marks[0].start].strip()
+    adds = any(_ADDING.fullmatch(text[mark.start : mark.end].lower()) for mark in segment.marks)
+    return gap == "," and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
 
 
 def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
@@ -352,6 +343,8 @@ def _stranger(sentence: Sentence, segments: list[Segment], answers: bool) -> str
                 return None
             if segment is segments[0] and _POSSESSIVE.match(sentence.text, segment.marks[-1].end):
                 return words  # `Malaria and its treatment ...`
+            if not segment.items and any(before.items for before in segments[:place]):
+                continue
             if not told or (segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words)):
                 continue
             if HAN.search(words):

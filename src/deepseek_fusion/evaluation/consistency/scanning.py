@@ -71,7 +71,9 @@ class Scanner:
         self.nouns = _nouns(graph)
         self.shapes = _shapes(graph)
         kind = lowered(plain(graph.subject_type))
-        self.cues: dict[str, Kind] = dict.fromkeys((kind, *other_number(kind)), "light") | CUES
+        self.cues: dict[str, Kind] = {**CUES}
+        for form in (kind, *other_number(kind)):
+            self.cues.setdefault(form, "light")
         self._phrases: dict[str, list[str]] = {}
         for phrase in sorted({*self.cues, *self.nouns}, key=len, reverse=True):
             self._phrases.setdefault(phrase[0], []).append(phrase)

@@ -38,7 +38,7 @@ _BEFORE_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 
-_CAUSES = re.compile("所?(?:引起|导致|造成|引发|带来|致)的?")
+_CAUSES = re.compile("所?(?:引起|导致|造成|引发|带来|致)的?|的(?!感觉|表现|情况|现象|人|患者)|患者|病人|'s ")
 _FOR_SUBJECT = re.compile(
     r"(?:\b(?:in|for|against)|\b(?:symptom|symptoms|sign|signs|code|treat|treats|treatment|management|patients?|people|"
     r"persons?|someone|those|individuals?|sufferers?) (?:of|with)|\btreat(?:s|ing)?)(?: the| an?)? $"
@@ -146,7 +146,8 @@ class Segment:
         """Nothing but one item, known or not, and words that can stand in a list."""
         rest = [mark for mark in self.marks if mark.kind not in LIST_WORDS]
         if self.items:
-            return len(rest) == 1 and rest[0] is self.items[0].mark
+            closed = len(rest) == 2 and rest[1].kind == "noun" and rest[1] is self.marks[-1]  # `... 等症状`
+            return (closed or len(rest) == 1) and rest[0] is self.items[0].mark
         return bool(rest) and all(mark.kind == "word" for mark in rest) and len(list(self.runs())) == 1
 
     def runs(self) -> Iterator[list[Mark]]:
