@@ -28,9 +28,6 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapter: Artifact) -> None:
     """Write `adapter/` (PEFT), `merged/` (safetensors, tokenizer, chat template) and `gates.json`.
 
-    Logits are compared four ways, as the largest difference divided by the standard deviation of the base's logits:
-    our adapter, the same adapter through PEFT, merged in memory, merged and reloaded from disk.
-
     Raises:
         FusionError: a gate fails.
     """
@@ -38,43 +35,57 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
     language = load_language(model)
     stored = language.model.dtype
     language.model.float()
-    base = _logits(language)
-    spread = base.std().item()
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # PEFT's own use of an old name
-        through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(out / "adapter")))
-    language = load_language(model, torch.float32)
     load_adapter(language.model, out / "adapter")
-    adapted = _logits(language)
     merge_lora(language.model)
-    merged = _logits(language)
-
     _check_room(out, language.model)
     nn.Module.to(language.model, DTYPES[section.merged_dtype] if section.merged_dtype else stored)
     language.model.save_pretrained(out / "merged")
     language.tokenizer.save_pretrained(out / "merged")
     del language
     gc.collect()
-    reloaded = _logits(load_language(out / "merged", torch.float32))
-
-    def gate(name: str, value: Tensor, limit: float, above: bool = False) -> dict[str, Any]:
-        distance = (value - adapted).abs().max().item() / spread if not above else value.abs().max().item() / spread
-        passed = distance > limit if above else distance <= limit
-        return {"name": name, "value": distance, "limit": f"{'>' if above else '<='} {limit:g}", "passed": passed}
-
-    gates = [
-        gate("adapter through PEFT = adapter", through_peft, section.tolerance),
-        gate("merged = adapter", merged, section.tolerance),
-        gate("reloaded = adapter", reloaded, max(section.tolerance, _rounding(section, stored))),
-        gate("merged is not the base", merged - base, 10 * section.tolerance, above=True),
-    ]
+    gates = check_weights(out, section, model)
     if failed := [gate for gate in gates if not gate["passed"]]:
         raise FusionError(
             f"release stopped: gate `{failed[0]['name']}` measured {failed[0]['value']:.2g} and needs "
             f"{failed[0]['limit']}; the adapter is kept in {adapter.path}."
         )
     write_json(out / "gates.json", {"gates": gates})
+
+
+def check_weights(folder: Path, section: ServingConfig, model: ModelSource) -> list[dict[str, Any]]:
+    """The gates, on the `adapter/` and the `merged/` of a folder as they stand there.
+
+    Logits are compared four ways, as the largest difference divided by the standard deviation of the base's logits:
+    our adapter, the same adapter through PEFT, merged in memory, merged and reloaded from disk.
+    """
+    language = load_language(model)
+    stored = language.model.dtype
+    language.model.float()
+    base = _logits(language)
+    spread = base.std().item()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # PEFT's own use of an old name
+        through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(folder / "adapter")))
+    language = load_language(model, torch.float32)
+    load_adapter(language.model, folder / "adapter")
+    adapted = _logits(language)
+    merge_lora(language.model)
+    merged = _logits(language)
+    del language
+    gc.collect()
+    reloaded = _logits(load_language(folder / "merged", torch.float32))
+
+    def gate(name: str, value: Tensor, limit: float, above: bool = False) -> dict[str, Any]:
+        distance = (value - adapted).abs().max().item() / spread if not above else value.abs().max().item() / spread
+        passed = distance > limit if above else distance <= limit
+        return {"name": name, "value": distance, "limit": f"{'>' if above else '<='} {limit:g}", "passed": passed}
+
+    return [
+        gate("adapter through PEFT = adapter", through_peft, section.tolerance),
+        gate("merged = adapter", merged, section.tolerance),
+        gate("reloaded = adapter", reloaded, max(section.tolerance, _rounding(section, stored))),
+        gate("merged is not the base", merged - base, 10 * section.tolerance, above=True),
+    ]
 
 
 def _check_room(out: Path, model: nn.Module) -> None:
