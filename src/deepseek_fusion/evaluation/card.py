@@ -18,6 +18,7 @@ from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item, chance
 from deepseek_fusion.evaluation.report.page import render_report
+from deepseek_fusion.evaluation.statistics.paired import paired_change
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph
 
@@ -69,7 +70,7 @@ EMBEDDED = ("leaks", "coverage", "robustness", "consistency", "sets", "gate", "c
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 
-@stage("card", version=4)
+@stage("card", version=5)
 def grade(out: Path, section: CardConfig, graded: Graded) -> None:
     """Write `card.json` and `report.html`."""
     card = build_card(section, graded)
@@ -358,12 +359,18 @@ CONTROL = {
 
 
 def _change(before: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Two perplexities and the relative change, with its interval over the windows that both models read."""
     if before is None or now is None:
         return None
+    change = paired_change(before.get("windows", ()), now.get("windows", ()))
+    low, high = change.interval if change else (None, None)
     return {
         "before": before["value"],
         "now": now["value"],
         "change": now["value"] / before["value"] - 1,
+        "low": low,
+        "high": high,
+        "windows": len(now.get("windows", ())),
         "tokens": now["tokens"],
         "source": now["source"],
     }
