@@ -263,6 +263,11 @@ def test_parts_of_other_stages_stand_on_the_card_as_they_are(untaught: Graded, t
     card = build_card(SECTION, replace(untaught, coverage=Artifact(tmp_path, "k", "coverage")))
     assert card["coverage"] == {"share": 0.25, "weak": ["a"]}
     assert card["inputs"]["coverage"] == {"stage": "coverage", "key": "k"}
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "coverage.json").write_text('{"overall": {"unweighted": {"value": 0.0}}, "weak": ["b"]}')
+    both = {"coverage": Artifact(tmp_path, "k", "coverage"), "coverage_before": Artifact(tmp_path / "base", "b", "")}
+    compared = build_card(SECTION, replace(untaught, **both))["coverage"]
+    assert compared == {"share": 0.25, "weak": ["a"], "before": {"overall": {"unweighted": {"value": 0.0}}}}
 
 
 def test_a_card_can_be_made_again_to_the_same_numbers(untaught: Graded, run: Run) -> None:

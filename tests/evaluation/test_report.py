@@ -313,7 +313,11 @@ def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> 
     assert f"Coverage {100 * card['coverage']['overall']['unweighted']['value']:.0f} %" in page.english
     assert "Robustness 20 %" in page.english  # 11 of 54 outlast five flips
     assert [a["class"] for a in page.all(class_="side")] == ["side now"]
+    measured = len(page.all(class_="before"))
     card["coverage"]["before"] = {"overall": {"unweighted": card["summary"]["before"]}}
+    _, page = draw_page(card, tmp_path)
+    assert len(page.all(class_="before")) == measured + 1  # a point, where a triangle would need all three
+    assert [a["class"] for a in page.all(class_="side")] == ["side now"]
     card["robustness"]["before"] = {"attacks": [], "perturbations": card["robustness"]["perturbations"]}
     _, page = draw_page(card, tmp_path)
     assert [a["class"] for a in page.all(class_="side")] == ["side before", "side now"]

@@ -66,7 +66,7 @@ class Sitting:
         return found
 
 
-EMBEDDED = ("leaks", "coverage", "robustness", "consistency", "sets", "gate", "calibration")
+EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration")
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 
@@ -117,11 +117,18 @@ def build_card(section: CardConfig, graded: Graded) -> dict[str, Any]:
         "answers": [grader.answer(item, row) for family in FAMILIES for item, row in after.of(family)],
         "gates": graded.weights and read_json(graded.weights.path / "gates.json")["gates"],
         **{name: _json(getattr(graded, name), name) for name in EMBEDDED},
+        "coverage": _coverage(graded),
     }
 
 
 def _json(artifact: Artifact | None, name: str) -> dict[str, Any] | None:
     return None if artifact is None else read_json(artifact.path / f"{name}.json")
+
+
+def _coverage(graded: Graded) -> dict[str, Any] | None:
+    """That of the examined model, with what the untouched one recalled overall."""
+    now, before = _json(graded.coverage, "coverage"), _json(graded.coverage_before, "coverage")
+    return {**now, "before": {"overall": before["overall"]}} if now and before else now
 
 
 def _cost(training: dict[str, Any], learned: int) -> dict[str, Any]:
