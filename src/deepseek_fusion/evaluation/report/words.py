@@ -88,7 +88,7 @@ def change(part: Json) -> str:
     moved = f"{100 * (part['now'] / part['before'] - 1):+.1f}\u00a0%".replace("-", "−")
     if part.get("low") is None:
         return moved
-    return f"{moved}; {points(part['low'])} – {points(part['high'])}"
+    return f"{moved}; {points(part['low'])}\u00a0–\u00a0{points(part['high'])}"
 
 
 def number(value: object) -> str:
