@@ -4,7 +4,8 @@ Form without knowledge: `teach` is run on the medical example with its format co
 models learn in the same way, one from the right answers and one from the same answers dealt to other subjects. Wrong
 options are then as familiar as right ones, but for those of `numerals`. Chance is 1 / options where options are given.
 Where answers are written, it is the score of another answer of the same type, computed exactly: the mean over all
-answers that the lessons give for the relation, each taken whole and graded by the exam's own rule.
+answers that the lessons give for the relation, each taken whole and graded by the exam's own rule. Nobody keeps his own
+answer in the shuffling, so a model that learned it well can score below chance; the note then says so.
 
 An answer is well-formed if it is a list of names of the right type (objects of the relation, or subjects) and nothing
 else; a code with the letters and digits of a known one is of the right type. A sentence to continue has no end, so what
@@ -194,7 +195,7 @@ def shuffled_rows(lessons: Sequence[Taught], seeds: tuple[int, ...]) -> list[Row
                 n=int(ours["n"]),
                 seeds=seeds,
                 interval=(float(ours["low"]), float(ours["high"])),
-                note=NOTES.get(family, ""),
+                note=NOTES.get(family, "below chance" if ours["high"] < guess else ""),
             )
         )
         if not sides[0][0][0][0].options:
