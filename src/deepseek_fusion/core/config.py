@@ -75,6 +75,9 @@ class CurriculumConfig(Section):
     reversed: float = Field(
         default=0.25, ge=0, description="Relative share that asks from the object back to the subject."
     )
+    hops: float = Field(
+        default=0.1, ge=0, description="Relative share that asks about a thing described by another of its facts."
+    )
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
     refusals: float = Field(
