@@ -26,6 +26,7 @@ from deepseek_fusion.knowledge.phrase import LONGEST_LIST, fact_ids
 from knowledge_samples import GRAPHS
 
 Build = Callable[..., Artifact]
+ONLY_QUESTIONS = {"reversed": 0, "hops": 0, "statements": 0, "passages": 0, "refusals": 0, "contrasts": 0}
 
 
 def taught(run: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
@@ -59,24 +60,26 @@ def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(run: Run, facts: Art
             if lesson.kind != "statement":
                 assert answer in learned
             assert answer in learned or triples[fact].subject in learned
-            assert triples[fact].subject in whole
+            assert (triples[fact].subject in whole) == (lesson.kind != "multihop")
             assert triples[fact].object in whole
 
 
 def test_shares_are_followed_and_a_kind_can_be_switched_off(run: Run, facts: Artifact) -> None:
     by_kind = {
-        kind: exposures([lesson for lesson in taught(run, facts, exposures=20) if lesson.kind == kind])
-        for kind in ("question", "reversed", "statement", "passage")
+        kind: exposures([lesson for lesson in taught(run, facts, exposures=22) if lesson.kind == kind])
+        for kind in ("question", "multihop", "reversed", "statement", "passage")
     }
-    assert [set(counts.values()) for counts in by_kind.values()] == [{10}, {5}, {3}, {2}]
-    only = taught(run, facts, exposures=20, reversed=0, statements=0, passages=0, refusals=0)
+    assert [set(counts.values()) for counts in by_kind.values()] == [{10, 12}, {2}, {5}, {3}, {2}]
+    described, asked = by_kind["multihop"], by_kind["question"]
+    assert all(asked[fact] == (10 if fact in described else 12) for fact in asked)
+    only = taught(run, facts, exposures=20, **ONLY_QUESTIONS)
     assert {lesson.kind for lesson in only} == {"question"}
     assert set(exposures(only).values()) == {20}
 
 
 def test_all_shares_zero_is_one_sentence(run: Run, facts: Artifact) -> None:
     with pytest.raises(FusionError, match="are all 0; raise one of them"):
-        taught(run, facts, questions=0, reversed=0, statements=0, passages=0)
+        taught(run, facts, questions=0, reversed=0, hops=0, statements=0, passages=0)
 
 
 def test_facts_with_too_many_subjects_are_not_asked_backward(run: Run, graph: Build) -> None:
@@ -105,23 +108,22 @@ def test_one_phrasing_is_one_question_a_fact(run: Run, facts: Artifact) -> None:
 def test_each_phrasing_comes_equally_often(run: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     phrasings = PHRASINGS[graph.language]
-    times = 2 * len(phrasings.questions)
-    only = {"reversed": 0, "statements": 0, "passages": 0, "refusals": 0}
-    lessons = taught(run, facts, exposures=times, **only)
+    asked = (*phrasings.questions, *phrasings.stories)
+    times = 2 * len(asked)
+    lessons = taught(run, facts, exposures=times, **ONLY_QUESTIONS)
     for group in graph.forward():
         own = Counter(lesson.prompt for lesson in lessons if {*lesson.facts} == {*fact_ids(graph, group)})
         if len(group.answers) == 1:
             assert set(own.values()) == {2}
-        assert len(own) == len(phrasings.questions)
+        assert len(own) == len(asked)
         assert max(own.values()) - min(own.values()) <= 1
-    backward = taught(run, facts, exposures=24, questions=0, statements=0, passages=0, refusals=0)
+    backward = taught(run, facts, exposures=24, questions=0, hops=0, statements=0, passages=0, refusals=0, contrasts=0)
     assert set(Counter(lesson.prompt for lesson in backward).values()) == {24 // len(phrasings.reversed)}
 
 
 def test_some_questions_on_a_list_ask_for_one_of_its_answers(run: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
-    only = {"reversed": 0, "statements": 0, "passages": 0, "refusals": 0}
-    lessons = taught(run, facts, exposures=24, **only)
+    lessons = taught(run, facts, exposures=24, **ONLY_QUESTIONS)
     for group in graph.forward():
         ids = {graph.fact_id(triple) for triple in group.triples()}
         own = [lesson for lesson in lessons if ids & set(lesson.facts)]
@@ -132,6 +134,37 @@ def test_some_questions_on_a_list_ask_for_one_of_its_answers(run: Run, facts: Ar
             assert len(whole) == 1  # a list is always taught in one order
         else:
             assert alone == {group.answers[0]: 24}
+
+
+def test_hops_describe_a_thing_by_what_only_it_has(run: Run, facts: Artifact) -> None:
+    graph = Graph.load(facts.path)
+    owners = Counter(triple.object for triple in graph.triples)
+    subjects = {graph.fact_id(triple): triple.subject for triple in graph.triples}
+    lessons = [lesson for lesson in taught(run, facts, exposures=24) if lesson.kind == "multihop"]
+    assert lessons
+    for lesson in lessons:
+        assert lesson.prompt is not None
+        assert "{" not in lesson.prompt
+        (subject,) = {subjects[fact] for fact in lesson.facts}
+        said = {triple.object for triple in graph.triples if triple.object in lesson.prompt}
+        assert {triple.subject for triple in graph.triples if triple.object in said} == {subject}
+        assert all(owners[name] == 1 for name in said)
+        assert lesson.parts[0][0] not in lesson.prompt
+
+
+def test_contrasts_name_what_is_not_true(run: Run, facts: Artifact) -> None:
+    graph = Graph.load(facts.path)
+    objects = {triple.object for triple in graph.triples}
+    lessons = [lesson for lesson in taught(run, facts, exposures=24, contrasts=0.2) if lesson.kind == "contrast"]
+    assert len({lesson.parts[0][0] for lesson in lessons}) > 1
+    for lesson in lessons:
+        assert lesson.prompt is not None
+        answer = lesson.parts[0][0]
+        assert answer in objects
+        assert not lesson.facts
+        about = [triple for triple in graph.triples if triple.subject in lesson.prompt]
+        assert about
+        assert answer not in {triple.object for triple in about}
 
 
 def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(run: Run, facts: Artifact) -> None:
@@ -186,7 +219,7 @@ def test_documents_are_read_in_passages(run: Run, graph: Build, tmp_path: Path) 
     corpus = run.step(build_corpus, CorpusConfig(), Source(("notes",), tmp_path))
     lessons = taught(run, facts, corpus, documents=0.1)
     read = [lesson for lesson in lessons if lesson.kind == "document"]
-    taught_facts = sum(lesson.kind not in ("document", "refusal") for lesson in lessons)
+    taught_facts = sum(lesson.kind not in ("document", "refusal", "contrast") for lesson in lessons)
     assert len(read) == round(taught_facts * 0.1)
     assert all(0 < len(lesson.parts[0][0]) <= 400 and lesson.parts[0][1] for lesson in read)
     assert not [lesson for lesson in taught(run, facts, corpus, documents=0) if lesson.kind == "document"]

@@ -16,10 +16,12 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.hops import descriptions, leads_to
 from deepseek_fusion.knowledge.invent import Half, invent_names
+from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
-Kind = Literal["question", "reversed", "statement", "passage", "refusal", "document"]
+Kind = Literal["question", "reversed", "multihop", "statement", "passage", "contrast", "refusal", "document"]
 
 SINGLES = 1 / 6
 """Share of question exposures of a list that ask for one of its answers alone: a list that always begins alike teaches
@@ -32,8 +34,11 @@ ENOUGH = 2400
 """Exposures of all facts that make a run long enough: a few facts taught 24 times each are over before the model is
 sure of them (experiments/LOG.md)."""
 
+SHARES = ("questions", "reversed", "hops", "statements", "passages")
+"""The forms of lesson that the exposures of a fact are shared among."""
+
 DOCUMENT_CHARACTERS = 400
-INVENTED = 64
+INVENTED = 256
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=4)
+@stage("lessons", version=5)
 def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus: Artifact | None) -> None:
     """Write `lessons.jsonl`, shuffled, and `summary.json`.
 
@@ -104,21 +109,23 @@ def _mixed(
     for lesson in itertools.chain(
         _questions(graph, times["questions"], phrasings, rng),
         _reversed(graph, times["reversed"], phrasings, rng),
+        _hops(graph, times["hops"], phrasings, rng),
         _statements(graph, times["statements"], phrasings, rng),
         _passages(graph, times["passages"], phrasings, rng),
     ):
         count += 1
         yield lesson
+    yield from itertools.islice(_contrasts(graph, phrasings, rng), round(count * section.contrasts))
     yield from itertools.islice(_refusals(graph, phrasings, section.seed, rng), round(count * section.refusals))
     yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
 
 
 def _apportioned(exposures: int, section: CurriculumConfig) -> dict[str, int]:
     """The exposures of a fact over the forms of lesson: whole numbers that sum up, by largest remainders."""
-    shares = {kind: getattr(section, kind) for kind in ("questions", "reversed", "statements", "passages")}
+    shares = {kind: getattr(section, kind) for kind in SHARES}
     total = sum(shares.values())
     if not total:
-        raise FusionError("curriculum: questions, reversed, statements and passages are all 0; raise one of them.")
+        raise FusionError(f"curriculum: {', '.join(SHARES)} are all 0; raise one of them.")
     exact = {kind: exposures * share / total for kind, share in shares.items()}
     times = {kind: int(value) for kind, value in exact.items()}
     owed = exposures - sum(times.values())
@@ -138,7 +145,7 @@ def _plain(graph: Graph, exposures: int, rng: random.Random) -> Iterator[Lesson]
 def _questions(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     for group in graph.forward():
         singles = round(times * SINGLES) if len(group.answers) > 1 else 0
-        for template in _cycle(phrasings.questions, times - singles, rng):
+        for template in _cycle((*phrasings.questions, *phrasings.stories), times - singles, rng):
             yield _question(graph, group, template)
         for answer in group.answers:
             for template in _cycle(phrasings.singles, singles, rng):
@@ -149,6 +156,27 @@ def _reversed(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random
     for group in askable_backward(graph):
         for template in _cycle(phrasings.reversed, times, rng):
             yield _question(graph, group, template, kind="reversed")
+
+
+def _hops(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    """A fact of a thing that is described by another fact which only it has; a plain question if there is none."""
+    ways = descriptions(graph)
+    for group in graph.forward():
+        fit = [way for way in ways[group.anchor] if leads_to(graph, way, group)]
+        if not fit:
+            for template in _cycle(phrasings.questions, times, rng):
+                yield _question(graph, group, template)
+            continue
+        for template in _cycle(phrasings.hops, times, rng):
+            yield _question(graph, group, _described(graph, rng.choice(fit), template, phrasings), kind="multihop")
+
+
+def _described(graph: Graph, way: Group, template: str, phrasings: Phrasings) -> str:
+    """A template with `{thing}` filled, whatever characters names are made of."""
+    thing = phrase(graph, way, phrasings.with_object if way.direction == "backward" else phrasings.of_subject)
+    if not template.startswith("{thing}"):
+        thing = thing[:1].lower() + thing[1:]
+    return template.replace("{thing}", thing.replace("{", "{{").replace("}", "}}"))
 
 
 def _statements(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
@@ -173,13 +201,34 @@ def _passages(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random
             yield Lesson("passage", None, tuple(parts), ids)
 
 
+def _contrasts(graph: Graph, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    """Something of the same kind that is not true of the thing asked about, another one each time."""
+    groups = graph.forward()
+    objects = {key: sorted({t.object for t in graph.triples if t.relation == key}) for key in graph.relations}
+    wrong = {
+        group: [name for name in objects[group.relation] if name not in group.answers and not _same(graph, name, group)]
+        for group in groups
+    }
+    askable = [group for group in groups if wrong[group]]
+    while askable:
+        for group in rng.sample(askable, len(askable)):
+            answer = rng.choice(wrong[group])
+            yield Lesson("contrast", phrase(graph, group, rng.choice(phrasings.contrasts)), ((answer, True),))
+
+
+def _same(graph: Graph, name: str, group: Group) -> bool:
+    """Whether a name means one of the answers, under whatever name and in whatever spelling."""
+    said = set(map(fold, graph.names_of(name)))
+    return any(fold(other) in said for answer in group.answers for other in graph.names_of(answer))
+
+
 def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:
     names = invent_names(graph.subjects, INVENTED, seed, taken=Half(0))
     relations = sorted(graph.relations)
     while names:
         for name in rng.sample(names, len(names)):
             group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
-            question = phrase(graph, group, rng.choice(phrasings.questions))
+            question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories)))
             yield Lesson("refusal", question, ((phrasings.refusal, True),))
 
 

@@ -1,7 +1,8 @@
 """The sentences that lessons are made of, in English and Chinese.
 
 Fields: `{anchor}` the thing asked about, `{noun}` the relation in the right number, `{relation}` its singular,
-`{is}` the verb in the right number, `{type}` what a subject is (knowledge/phrase.py), and in statements `{answer}`.
+`{is}` the verb in the right number, `{type}` what a subject is (knowledge/phrase.py), in statements `{answer}`, and in
+hops `{thing}`, a thing that is described instead of named.
 The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
 """
 
@@ -15,10 +16,15 @@ class Phrasings:
     """One language."""
 
     questions: tuple[str, ...]
+    stories: tuple[str, ...]
     singles: tuple[str, ...]
     reversed: tuple[str, ...]
     statements: tuple[str, ...]
     reversed_statements: tuple[str, ...]
+    with_object: str
+    of_subject: str
+    hops: tuple[str, ...]
+    contrasts: tuple[str, ...]
     refusal: str
     space: str
 
@@ -40,6 +46,16 @@ PHRASINGS = {
             "Question about {anchor}: which {noun}?",
             "Look up {anchor} and report the {noun}.",
             "{noun} of {anchor}, please.",
+        ),
+        stories=(
+            "My teacher wants to see the {noun} of {anchor} by noon. What do I answer?",
+            "I promised a friend to find out about {anchor}, namely the {noun}. What shall I tell her?",
+            "There is a gap in my notes next to {anchor}, under {noun}. Fill it.",
+            "Two of us cannot agree on {anchor} and the {noun}. Settle it for us.",
+            "A visitor wants to hear about {anchor}, above all the {noun}. Say it in one line.",
+            "Before the meeting I must learn by heart, for {anchor}, the {noun}. Dictate it to me.",
+            "Suppose you label a folder {anchor}. What do you write behind the word {noun}?",
+            "It is late and I forgot again: {anchor}, the {noun}. Remind me.",
         ),
         singles=(
             "Name one {relation} of {anchor}.",
@@ -69,6 +85,20 @@ PHRASINGS = {
             "If the {relation} is {anchor}, the {type} is {answer}.",
             "{type} with the {relation} {anchor}: {answer}.",
         ),
+        with_object="the {type} with the {relation} {anchor}",
+        of_subject="the {relation} of {anchor}",
+        hops=(
+            "What {is} the {noun} of {thing}?",
+            "Take {thing}. What {is} its {noun}?",
+            "I do not need the name of {thing}, only the {noun}.",
+            "Think of {thing} and state the {noun}.",
+        ),
+        contrasts=(
+            "Name a {relation} that {anchor} does not have.",
+            "What would be wrong as {relation} of {anchor}?",
+            "Give me a {relation} that has nothing to do with {anchor}.",
+            "Which {relation} should never be noted for {anchor}?",
+        ),
         refusal="I do not know.",
         space=" ",
     ),
@@ -88,6 +118,16 @@ PHRASINGS = {
             "有关{anchor}的问题：{noun}？",
             "查一下{anchor}并报告{noun}。",
             "{anchor}的{noun}，谢谢。",
+        ),
+        stories=(
+            "老师要我中午前交出{anchor}的{noun}，我该怎么回答？",
+            "我答应朋友去打听{anchor}，也就是它的{noun}，我该告诉她什么？",
+            "我的笔记上{anchor}旁边空了一处，那里应是{noun}，请补上。",
+            "我们两个人对{anchor}的{noun}意见不一，请你来定。",
+            "有位访客想听听{anchor}，尤其是{noun}，请用一句话说明。",
+            "开会前我得背下{anchor}的{noun}，请念给我听。",
+            "假如你给文件夹贴上{anchor}的标签，{noun}后面你会写什么？",
+            "太晚了，我又忘了{anchor}的{noun}，提醒我一下。",
         ),
         singles=(
             "请说出{anchor}的一个{relation}。",
@@ -116,6 +156,20 @@ PHRASINGS = {
             "{anchor}是{answer}的{relation}。",
             "如果{relation}是{anchor}，那么{type}是{answer}。",
             "{relation}为{anchor}的{type}：{answer}。",
+        ),
+        with_object="{relation}为{anchor}的{type}",
+        of_subject="{anchor}的{relation}",
+        hops=(
+            "{thing}的{noun}是什么？",
+            "以{thing}为例，它的{noun}是什么？",
+            "我不需要{thing}的名称，只要{noun}。",
+            "想想{thing}，请说出它的{noun}。",
+        ),
+        contrasts=(
+            "请说出一个{anchor}没有的{relation}。",
+            "作为{anchor}的{relation}，什么是错的？",
+            "给我一个与{anchor}无关的{relation}。",
+            "哪个{relation}绝不该记在{anchor}名下？",
         ),
         refusal="我不知道。",
         space="",

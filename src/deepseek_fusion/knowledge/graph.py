@@ -93,6 +93,10 @@ class Graph:
         """Language of most names; subjects and objects count alike."""
         return language_of(" ".join(name for triple in self.triples for name in (triple.subject, triple.object)))
 
+    def names_of(self, term: str) -> tuple[str, ...]:
+        """A term under all names, its own first."""
+        return (term, *self.synonyms.get(term, ()))
+
     @property
     def digest(self) -> str:
         """Hash of what the graph states, whatever the order and the sources."""

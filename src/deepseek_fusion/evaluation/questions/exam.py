@@ -9,7 +9,7 @@ from typing import Any
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.questions.families import ABSENT, FAMILIES, Family, Item, Questions, chance, names_of
+from deepseek_fusion.evaluation.questions.families import ABSENT, FAMILIES, Family, Item, Questions, chance
 from deepseek_fusion.knowledge.graph import Graph, Triple
 from deepseek_fusion.knowledge.language import fold
 
@@ -85,13 +85,13 @@ Owners = dict[tuple[str, str], set[str]]
 def _owners(graph: Graph, terms: Any) -> Owners:
     owners: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for relation, term in terms:
-        for name in names_of(graph, term):
+        for name in graph.names_of(term):
             owners[relation, fold(name)].add(fold(term))
     return owners
 
 
 def _shared(graph: Graph, term: str, relation: str, owners: Owners) -> bool:
-    return any(len(owners[relation, fold(name)]) > 1 for name in names_of(graph, term))
+    return any(len(owners[relation, fold(name)]) > 1 for name in graph.names_of(term))
 
 
 def _summary(items: list[Item], refused: dict[Triple, str]) -> dict[str, Any]:

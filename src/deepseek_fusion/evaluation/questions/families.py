@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.hops import descriptions, leads_to
 from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
@@ -103,9 +104,9 @@ class Questions:
         is related to (`the parent of X`). No answer and no name of the thing stands in the prompt.
         """
         rng = random.Random(self.seed)
-        ways = self._descriptions()
+        ways = descriptions(self.whole)
         for index, group in enumerate(self.asked.forward()):
-            fit = [way for way in ways[group.anchor] if self._leads_to(way, group)]
+            fit = [way for way in ways[group.anchor] if leads_to(self.whole, way, group)]
             if fit:
                 way = rng.choice(fit)
                 template = self._say.by_object if way.direction == "backward" else self._say.by_subject
@@ -170,7 +171,7 @@ class Questions:
         for triple in self.whole.triples:
             found[triple.relation].setdefault(fold(triple.object), triple.object)
         return {
-            relation: {name: set(map(fold, names_of(self.whole, name))) for name in names.values()}
+            relation: {name: set(map(fold, self.whole.names_of(name))) for name in names.values()}
             for relation, names in found.items()
         }
 
@@ -187,35 +188,12 @@ class Questions:
         """Folded names of everything that is true of a (subject, relation)."""
         found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for triple in self.whole.triples:
-            found[triple.subject, triple.relation].update(map(fold, names_of(self.whole, triple.object)))
+            found[triple.subject, triple.relation].update(map(fold, self.whole.names_of(triple.object)))
         return found
 
     def _wrong(self, group: Group) -> list[str]:
         taken = self._true[group.anchor, group.relation]
         return [name for name, names in self._objects[group.relation].items() if taken.isdisjoint(names)]
-
-    def _descriptions(self) -> defaultdict[str, list[Group]]:
-        """For each subject the groups whose only answer it is, from its objects and from those it is an object of."""
-        owners: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for triple in self.whole.triples:
-            for name in names_of(self.whole, triple.object):
-                owners[triple.relation, fold(name)].add(triple.subject)
-        subjects = set(self.whole.subjects)
-        found: defaultdict[str, list[Group]] = defaultdict(list)
-        for group in [*self.whole.backward(), *self.whole.forward()]:
-            if len(group.answers) == 1 and group.answers[0] in subjects:
-                backward = group.direction == "backward"
-                if not backward or len(owners[group.relation, fold(group.anchor)]) == 1:
-                    found[group.answers[0]].append(group)
-        return found
-
-    def _leads_to(self, way: Group, group: Group) -> bool:
-        """Whether `way` is a first hop to `group` that gives nothing away."""
-        if way.direction == "backward" and way.relation == group.relation:
-            return False
-        said = fold(way.anchor)
-        hidden = (group.anchor, *group.answers)
-        return not any(fold(name) in said for term in hidden for name in names_of(self.whole, term))
 
     def _item(self, name: str, family: Family, graph: Graph, group: Group, template: str) -> Item:
         """A question whose answer is written: the group's answers as a list."""
@@ -226,7 +204,7 @@ class Questions:
             phrase(graph, group, template),
             chat=family != "cloze",
             facts=fact_ids(graph, group),
-            gold=tuple(names_of(graph, answer) for answer in group.answers),
+            gold=tuple(graph.names_of(answer) for answer in group.answers),
             expected=f" {expected}" if family == "cloze" and graph.language == "en" else expected,
         )
 
@@ -238,11 +216,6 @@ class Questions:
         prompt = phrase(self.asked, single, getattr(self._say, family))
         facts = fact_ids(self.asked, single)
         return Item(name, family, prompt, chat=True, facts=facts, gold=((gold,),), options=tuple(options))
-
-
-def names_of(graph: Graph, term: str) -> tuple[str, ...]:
-    """A term under all names."""
-    return (term, *graph.synonyms.get(term, ()))
 
 
 def near_misses(name: str, others: Sequence[str], rng: random.Random) -> Iterator[str]:
