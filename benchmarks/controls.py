@@ -34,7 +34,7 @@ from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.evaluation.answers.matching import is_listed
 from deepseek_fusion.evaluation.card import Sitting
-from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item, names_of
+from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph, Triple
 from deepseek_fusion.knowledge.language import fold
@@ -165,7 +165,7 @@ class Taught:
         found: defaultdict[tuple[str, bool], set[str]] = defaultdict(set)
         for triple in self.truth.triples:
             for backward, term in ((False, triple.object), (True, triple.subject)):
-                found[triple.relation, backward].update(map(fold, names_of(self.truth, term)))
+                found[triple.relation, backward].update(map(fold, self.truth.names_of(term)))
         return found
 
 
