@@ -3,8 +3,8 @@
 Both sides get the same prompts with the chat template applied and the same loaded model (float32, taught weights
 merged), and take turns; CPU time is counted, loading is not. lm-eval runs `generate_until` tasks for the written
 families, cut at the longest answer that a family may have, and `multiple_choice` by log-likelihood: once at its
-default, one item at a time, on an eighth of the items, and in every round at the best of several batch sizes (found in its first round). Its
-answers are cut to each item's own limit before they are compared.
+default, one item at a time, on an eighth of the items, and in every round at the best of several batch sizes (found
+in its first round). Its answers are cut to each item's own limit before they are compared.
 
 Run: python benchmarks/exam_speed.py [--facts 40] [--rounds 2] [--adapter FOLDER] [--work FOLDER]   (about 12
 CPU minutes with an adapter, 20 without; `pip install lm-eval==0.4.13` first). The bar speaks of 1,000 facts. Time of
