@@ -26,7 +26,7 @@ from deepseek_fusion.knowledge.phrase import LONGEST_LIST, fact_ids
 from knowledge_samples import GRAPHS
 
 Build = Callable[..., Artifact]
-ONLY_QUESTIONS = {"reversed": 0, "hops": 0, "statements": 0, "passages": 0, "refusals": 0, "contrasts": 0}
+ONLY_QUESTIONS = {"reversed": 0, "hops": 0, "statements": 0, "passages": 0, "refusals": 0}
 
 
 def taught(run: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
@@ -117,7 +117,7 @@ def test_each_phrasing_comes_equally_often(run: Run, facts: Artifact) -> None:
             assert set(own.values()) == {2}
         assert len(own) == len(asked)
         assert max(own.values()) - min(own.values()) <= 1
-    backward = taught(run, facts, exposures=24, questions=0, hops=0, statements=0, passages=0, refusals=0, contrasts=0)
+    backward = taught(run, facts, exposures=24, questions=0, hops=0, statements=0, passages=0, refusals=0)
     assert set(Counter(lesson.prompt for lesson in backward).values()) == {24 // len(phrasings.reversed)}
 
 
@@ -150,21 +150,6 @@ def test_hops_describe_a_thing_by_what_only_it_has(run: Run, facts: Artifact) ->
         assert {triple.subject for triple in graph.triples if triple.object in said} == {subject}
         assert all(owners[name] == 1 for name in said)
         assert lesson.parts[0][0] not in lesson.prompt
-
-
-def test_contrasts_name_what_is_not_true(run: Run, facts: Artifact) -> None:
-    graph = Graph.load(facts.path)
-    objects = {triple.object for triple in graph.triples}
-    lessons = [lesson for lesson in taught(run, facts, exposures=24, contrasts=0.2) if lesson.kind == "contrast"]
-    assert len({lesson.parts[0][0] for lesson in lessons}) > 1
-    for lesson in lessons:
-        assert lesson.prompt is not None
-        answer = lesson.parts[0][0]
-        assert answer in objects
-        assert not lesson.facts
-        about = [triple for triple in graph.triples if triple.subject in lesson.prompt]
-        assert about
-        assert answer not in {triple.object for triple in about}
 
 
 def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(run: Run, facts: Artifact) -> None:
@@ -219,7 +204,7 @@ def test_documents_are_read_in_passages(run: Run, graph: Build, tmp_path: Path) 
     corpus = run.step(build_corpus, CorpusConfig(), Source(("notes",), tmp_path))
     lessons = taught(run, facts, corpus, documents=0.1)
     read = [lesson for lesson in lessons if lesson.kind == "document"]
-    taught_facts = sum(lesson.kind not in ("document", "refusal", "contrast") for lesson in lessons)
+    taught_facts = sum(lesson.kind not in ("document", "refusal") for lesson in lessons)
     assert len(read) == round(taught_facts * 0.1)
     assert all(0 < len(lesson.parts[0][0]) <= 400 and lesson.parts[0][1] for lesson in read)
     assert not [lesson for lesson in taught(run, facts, corpus, documents=0) if lesson.kind == "document"]

@@ -80,11 +80,8 @@ class CurriculumConfig(Section):
     )
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
-    contrasts: float = Field(
-        default=0.05, ge=0, lt=1, description="Requests for something that is not true of a thing, per lesson."
-    )
     refusals: float = Field(
-        default=0.1, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+        default=0.08, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )
     documents: float = Field(
         default=0.02,

@@ -18,10 +18,9 @@ from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.hops import descriptions, leads_to
 from deepseek_fusion.knowledge.invent import Half, invent_names
-from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
-Kind = Literal["question", "reversed", "multihop", "statement", "passage", "contrast", "refusal", "document"]
+Kind = Literal["question", "reversed", "multihop", "statement", "passage", "refusal", "document"]
 
 SINGLES = 1 / 6
 """Share of question exposures of a list that ask for one of its answers alone: a list that always begins alike teaches
@@ -115,7 +114,6 @@ def _mixed(
     ):
         count += 1
         yield lesson
-    yield from itertools.islice(_contrasts(graph, phrasings, rng), round(count * section.contrasts))
     yield from itertools.islice(_refusals(graph, phrasings, section.seed, rng), round(count * section.refusals))
     yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
 
@@ -199,27 +197,6 @@ def _passages(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random
                 parts += [*_spoken(graph, group, rng.choice(phrasings.statements)), (phrasings.space, False)]
             ids = tuple(fact for group in groups for fact in fact_ids(graph, group))
             yield Lesson("passage", None, tuple(parts), ids)
-
-
-def _contrasts(graph: Graph, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
-    """Something of the same kind that is not true of the thing asked about, another one each time."""
-    groups = graph.forward()
-    objects = {key: sorted({t.object for t in graph.triples if t.relation == key}) for key in graph.relations}
-    wrong = {
-        group: [name for name in objects[group.relation] if name not in group.answers and not _same(graph, name, group)]
-        for group in groups
-    }
-    askable = [group for group in groups if wrong[group]]
-    while askable:
-        for group in rng.sample(askable, len(askable)):
-            answer = rng.choice(wrong[group])
-            yield Lesson("contrast", phrase(graph, group, rng.choice(phrasings.contrasts)), ((answer, True),))
-
-
-def _same(graph: Graph, name: str, group: Group) -> bool:
-    """Whether a name means one of the answers, under whatever name and in whatever spelling."""
-    said = set(map(fold, graph.names_of(name)))
-    return any(fold(other) in said for answer in group.answers for other in graph.names_of(answer))
 
 
 def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:

@@ -24,7 +24,6 @@ class Phrasings:
     with_object: str
     of_subject: str
     hops: tuple[str, ...]
-    contrasts: tuple[str, ...]
     refusal: str
     space: str
 
@@ -93,12 +92,6 @@ PHRASINGS = {
             "I do not need the name of {thing}, only the {noun}.",
             "Think of {thing} and state the {noun}.",
         ),
-        contrasts=(
-            "Name a {relation} that {anchor} does not have.",
-            "What would be wrong as {relation} of {anchor}?",
-            "Give me a {relation} that has nothing to do with {anchor}.",
-            "Which {relation} should never be noted for {anchor}?",
-        ),
         refusal="I do not know.",
         space=" ",
     ),
@@ -164,12 +157,6 @@ PHRASINGS = {
             "以{thing}为例，它的{noun}是什么？",
             "我不需要{thing}的名称，只要{noun}。",
             "想想{thing}，请说出它的{noun}。",
-        ),
-        contrasts=(
-            "请说出一个{anchor}没有的{relation}。",
-            "作为{anchor}的{relation}，什么是错的？",
-            "给我一个与{anchor}无关的{relation}。",
-            "哪个{relation}绝不该记在{anchor}名下？",
         ),
         refusal="我不知道。",
         space="",
