@@ -125,7 +125,7 @@ class Loop:
                 taken = self.step()
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
-                shown = {_column(name): loss for name, loss in taken.losses.items()}
+                shown = {self._column(name): loss for name, loss in taken.losses.items()}
                 bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
                 if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
@@ -146,7 +146,7 @@ class Loop:
         losses = self._gradients()
         if not all(map(math.isfinite, losses.values())):
             raise FusionError(
-                f"training: the loss is not a number at step {state.step + 1}; lower training.learning_rate "
+                f"training: the loss is not a number at step {state.step + 1}; lower {self.config.rate_field} "
                 f"(it is {self.config.learning_rate:g}) and run again."
             )
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
@@ -159,7 +159,7 @@ class Loop:
             {
                 "step": state.step,
                 "tokens": sum(state.tokens.values()),
-                **{_column(name): round(loss, 5) for name, loss in losses.items()},
+                **{self._column(name): round(loss, 5) for name, loss in losses.items()},
                 "gradient_norm": round(norm.item(), 5),
                 "learning_rate": rate,
             }
@@ -251,10 +251,9 @@ class Loop:
             "curve": state.curve,
         }
 
-
-def _column(objective: str) -> str:
-    """Name of an objective's loss in the curve."""
-    return "loss" if objective == "lesson" else f"{objective}_loss"
+    def _column(self, objective: str) -> str:
+        """Name of an objective's loss in the curve; that of the first is the loss."""
+        return "loss" if objective == self.objectives[0].name else f"{objective}_loss"
 
 
 def _peak_memory_mb() -> float:
