@@ -199,6 +199,8 @@ def _taught(
     names = {name for phase in training.phases for name in phase.split("+")}
     lessons = run.step(write_lessons, curriculum, graph, corpus) if "instruct" in names else None
     documents = _documents(config, run, ground) if "adapt" in names else None
+    files = tuple(file for task in training.multitask.tasks.values() for file in task.files)
+    labels = Source(files, config.folder) if "multitask" in names else None
     adapters: list[Artifact] = []
     for number in range(len(training.phases)):
         section = training.of_phase(number)
@@ -213,6 +215,7 @@ def _taught(
                 replay,
                 before,
                 documents if "adapt" in section.names else None,
+                labels if "multitask" in section.names else None,
             )
         )
     return lessons, adapters

@@ -52,3 +52,13 @@ def test_of_phases_together_the_rate_of_the_first_holds_and_only_the_last_is_sca
 
 def test_the_default_is_what_instruct_alone_needs() -> None:
     assert TrainingConfig().of_phase(0) == TrainingConfig()
+
+
+def test_nothing_comes_after_multitask(project: Callable[..., Path]) -> None:
+    with pytest.raises(FusionError, match=r"`training\.phases` should end with multitask: later phases would change"):
+        load_config(project(), ["training.phases=[multitask, instruct]"])
+
+
+def test_an_unknown_key_of_a_task_is_told_with_the_right_one(project: Callable[..., Path]) -> None:
+    with pytest.raises(FusionError, match=r"unknown key `training\.multitask\.tasks\.a\.file`; did you mean `files`"):
+        load_config(project(), ["training.multitask.tasks={a: {kind: text, files: [x], file: y}}"])

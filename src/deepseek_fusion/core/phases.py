@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from deepseek_fusion.core.section import Section
 
-PHASES = ("adapt", "instruct")
+PHASES = ("adapt", "instruct", "multitask")
 """Each but `instruct`, whose settings are those of `training` itself, has a section of its name in `training`."""
 
 

@@ -9,14 +9,15 @@ from typing import Any
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_json
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.source import Source
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import attach_lora, load_adapter, lora_parameters, save_adapter
 from deepseek_fusion.models.source import ModelSource
-from deepseek_fusion.training.courses import Course, together
 from deepseek_fusion.training.documents import document_course
 from deepseek_fusion.training.lessons import lesson_course, samples_course
-from deepseek_fusion.training.loop import Loop, Objective
+from deepseek_fusion.training.loop import Course, Loop, Objective, together
+from deepseek_fusion.training.multitask import task_course
 from deepseek_fusion.training.replay import Anchor, Replay, read_replay
 from deepseek_fusion.training.samples import Sample
 
@@ -32,15 +33,17 @@ def train_adapter(
     replay: Artifact | None,
     before: Artifact | None = None,
     documents: Artifact | None = None,
+    labels: Source | None = None,
 ) -> None:
     """Train LoRA in one phase, from the adapter of the phase before or from nothing.
 
-    Writes `adapter/` in PEFT's format and `training.json`.
+    Writes `adapter/` in PEFT's format, with `heads.safetensors` if there are heads, and `training.json`.
 
     Args:
         section: the settings of the phase, as `TrainingConfig.of_phase` chooses them.
         lessons: for `instruct`.
         documents: a corpus, for `adapt`.
+        labels: all files of all tasks, for `multitask`.
 
     Raises:
         FusionError: something cannot be learned from, or the loss is not a number.
@@ -54,13 +57,18 @@ def train_adapter(
         elif name == "adapt":
             assert documents is not None
             courses[name] = document_course(language, section, documents)
+        elif name == "multitask":
+            assert labels is not None
+            courses[name] = task_course(language, section, labels)
     course = together(list(courses.values()))
     loop = _loop(language, section, course, read_replay(replay) if replay is not None else None, before)
     loop.resume(out / "checkpoint.safetensors")
     loop.run(out / "checkpoint.safetensors")
     save_adapter(language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
-    planned = courses.get("instruct", course).batch_tokens
-    write_json(out / "training.json", {**loop.report(), "batch_tokens": planned, **_history(section, before)})
+    report = {**loop.report(), "batch_tokens": courses.get("instruct", course).batch_tokens}
+    for own in courses.values():
+        report |= own.finish(out / "adapter")
+    write_json(out / "training.json", {**report, **_history(section, before)})
     for left in out.glob("*checkpoint.safetensors*"):  # the last one, and what a kill in mid-write left
         left.unlink()
 

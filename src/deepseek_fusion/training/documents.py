@@ -16,8 +16,8 @@ from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.models.loading import Language
-from deepseek_fusion.training.courses import Course
 from deepseek_fusion.training.lessons import Lessons
+from deepseek_fusion.training.loop import Course
 from deepseek_fusion.training.samples import Sample, plan_batches
 
 ROUNDS = 4

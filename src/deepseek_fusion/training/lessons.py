@@ -11,8 +11,8 @@ from torch import Tensor
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.models.loading import Language
-from deepseek_fusion.training.courses import Course
 from deepseek_fusion.training.divergence import Teacher, divergence
+from deepseek_fusion.training.loop import Course
 from deepseek_fusion.training.samples import (
     Sample,
     batch_tokens_for,

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from deepseek_fusion.training.courses import Course, together
+from deepseek_fusion.training.loop import Course, together
 
 
 class Counted:
