@@ -165,6 +165,8 @@ def task_course(language: Language, section: TrainingConfig, labels: Source) -> 
         objectives = [Balanced(own, variance) for own, variance in zip(objectives, variances, strict=True)]
 
     def finish(adapter: Path) -> dict[str, Any]:
+        if not heads:
+            return {}
         trained = Heads(list(heads.values()))
         trained.save(adapter)
         held_out = {name: [item.row for item in read[name] if _is_held_out(item.row.text)] for name in heads}
