@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.project import load_config
+from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
+from deepseek_fusion.pipeline import teach
+from deepseek_fusion.serving.predict import predict
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PROJECTS = sorted(EXAMPLES.glob("*/*.yaml"))
+SPECIALTIES = ("Cardiology", "Dermatology")
+TINY = (
+    "curriculum.exposures=4",
+    "training.batch_tokens=256",
+    "training.lora.rank=4",
+    "training.replay={texts: 4, max_tokens: 16}",
+    "training.adapt.tokens=400",
+    "training.multitask.epochs=1",
+    "evaluation={general_tokens: 256, refusals: 4, control: 0.0, bootstrap: 100}",
+    "serving.tolerance=0.01",
+)
 
 
 def test_there_are_examples_of_two_domains_and_two_languages() -> None:
@@ -38,6 +55,63 @@ def test_an_example_loads_and_says_what_it_needs(path: Path) -> None:
 def test_projects_of_one_folder_have_names_of_their_own() -> None:
     names = [(path.parent, load_config(path).name) for path in PROJECTS]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "phases"),
+    [
+        ("adapt", "en", ["adapt", "instruct+adapt"]),
+        ("multitask", "en", ["instruct", "multitask"]),
+        ("multitask", "zh", ["instruct", "multitask"]),
+    ],
+)
+def test_each_phase_runs_tiny_in_its_example(
+    models: Callable[[str], Path], tmp_path: Path, name: str, language: str, phases: list[str]
+) -> None:
+    folder = tmp_path / "medical"
+    for part in ("ehr", "zh/tasks", "tasks"):
+        (folder / "data" / part).mkdir(parents=True)
+    shutil.copy(EXAMPLES / "medical" / f"{name}.yaml", folder)
+    triples = folder / "data" / "triples.csv"
+    with triples.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("subject", "relation", "object"), *facts_like_the_example()])
+    place = "tasks" if language == "en" else "zh/tasks"
+    make_tasks = runpy.run_path(str(EXAMPLES / "medical" / "make_tasks.py"))
+    assert make_tasks["write_tasks"](triples, folder / "data" / place, language) > 20
+    for number in range(30):
+        note = f"Visit {number}: the patient of room {number * 3} was seen on day {number * 7}. 第{number}次复诊。"
+        (folder / "data" / "ehr" / f"{number}.txt").write_text(note, encoding="utf-8")
+    tasks = {task: f"data/{place}/{task}.jsonl" for task in ("specialty", "urgency", "words", "notes")}
+    overrides = [f"model={models('llama')}", "precision=float32", "threads=1", *TINY]
+    overrides += [f"training.multitask.tasks.{task}.files=[{file}]" for task, file in tasks.items()] * (
+        name == "multitask"
+    )
+    config = load_config(folder / f"{name}.yaml", overrides)
+    with Run(config.work_folder) as run:
+        release = teach(config, run)
+    cost = read_json(release.card)["cost"]
+    assert [*(phase["phase"] for phase in cost["before"]), cost["phase"]] == phases
+    if name == "multitask":
+        assert cost["heads"].keys() == {"specialty", "urgency", "words"}
+        text = "68 year old woman with severe Fever for 3 days. Takes Aspirin."
+        (answers,) = predict(release.path, [text])
+        assert answers["specialty"]["label"] in SPECIALTIES
+        assert [row["word"] for row in answers["words"]] == [*text[:-1].replace(".", " .").split(), "."]
+
+
+def facts_like_the_example() -> list[tuple[str, str, str]]:
+    """Eight diseases with the relations of the medical example."""
+    rows = []
+    for number, name in enumerate(["Gout", "Asthma", "Anemia", "Angina", "Migraine", "Eczema", "Rubella", "Scabies"]):
+        rows += [
+            (name, "icd10", f"M{number}.{number + 1}"),
+            (name, "symptom", f"Fever {chr(65 + number)}"),
+            (name, "symptom", f"Pain {chr(75 + number)}"),
+            (name, "medication", f"Drug {chr(65 + number)}"),
+            (name, "medication", f"Salve {chr(75 + number)}"),
+            (name, "specialty", SPECIALTIES[number % 2]),
+        ]
+    return rows
 
 
 @pytest.mark.slow

@@ -182,6 +182,38 @@ def test_other_exposures_make_other_lessons_from_the_same_graph(english: Path) -
     assert read_json(release.card)["control"] is None
 
 
+def test_each_phase_goes_on_from_the_one_before_and_is_remade_alone(
+    models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    adapt = {"tokens": 300, "learning_rate": 0.01}
+    file = write_project(
+        tmp_path / "p", models("llama"), training={"phases": ["adapt", "instruct", "adapt+instruct"], "adapt": adapt}
+    )
+    work = file.parent / "work"
+
+    def adapters(*overrides: str) -> list[str]:
+        """The phases of the adapters that are made now, in order."""
+        before = times(work)
+        taught(file, "evaluation.control=0", *overrides)
+        new = [(at, work / name) for name, at in times(work).items() - before.items() if name.startswith("adapter/")]
+        return [read_json(place / "training.json")["phase"] for _, place in sorted(new)]
+
+    assert adapters() == ["adapt", "instruct", "adapt+instruct"]
+    card = read_json(VersionStore(work).current().release / "card.json")
+    earlier = card["cost"]["before"]
+    assert [phase["phase"] for phase in earlier] == ["adapt", "instruct"]
+    assert card["cost"]["tokens"] == sum(phase["tokens"] for phase in earlier) + card["curve"][-1]["tokens"]
+    assert {"loss", "lesson_loss", "replay_loss"} <= card["curve"][-1].keys()
+    assert adapters("training.adapt.tokens=400") == ["adapt", "instruct", "adapt+instruct"]
+    assert adapters("training.learning_rate=0.005") == ["instruct", "adapt+instruct"]
+    assert adapters("training.phases=[adapt]") == []
+    assert read_json(VersionStore(work).current().release / "card.json")["lessons"] is None
+    (file.parent / "more.txt").write_text(
+        "A further document, read in the phase of documents alone, and no more.", "utf-8"
+    )
+    assert adapters("training.phases=[adapt]", "training.adapt.documents=[more.txt]") == ["adapt"]
+
+
 def examined(file: Path, model: str, *overrides: str) -> tuple[Examination, dict[str, Any]]:
     config = load_config(file, overrides)
     with Run(config.work_folder) as run:

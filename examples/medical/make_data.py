@@ -1,4 +1,4 @@
-"""Write the data of this example: disease facts in English and Chinese, and notes on invented patients.
+"""Write the data of this example: disease facts in English and Chinese, labelled cases, notes on invented patients.
 
     pip install 'deepseek-fusion[examples]'
     python examples/medical/make_data.py
@@ -21,6 +21,7 @@ from typing import Any
 
 from faker_healthcare.disease_correlations import DISEASE_CORRELATIONS as ENGLISH
 from faker_healthcare.zh_CN.disease_correlations import DISEASE_CORRELATIONS as CHINESE
+from make_tasks import write_tasks
 
 DATA = Path(__file__).parent / "data"
 RELATIONS = {
@@ -111,6 +112,8 @@ def main() -> None:
         data = Path(place) / "data"
         print(f"{write_facts(data / 'triples.csv', ENGLISH)} English facts")
         print(f"{write_facts(data / 'zh/triples.csv', CHINESE)} Chinese facts")
+        print(f"{write_tasks(data / 'triples.csv', data / 'tasks', 'en')} labelled cases in English")
+        print(f"{write_tasks(data / 'zh/triples.csv', data / 'zh/tasks', 'zh')} labelled cases in Chinese")
         print(f"{write_notes(data / 'ehr')} visits")
         shutil.rmtree(DATA, ignore_errors=True)
         shutil.move(data, DATA)

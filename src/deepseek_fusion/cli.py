@@ -45,6 +45,9 @@ ProjectOption = Annotated[
     Path | None,
     typer.Option(metavar="PROJECT.yaml", help="The project file; the only *.yaml in the current folder if absent."),
 ]
+ReleaseOption = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="A release folder, instead of a project's current one.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one value of the project file; repeatable."),
@@ -135,19 +138,29 @@ def evaluate(
 def ask(
     question: Annotated[str, typer.Argument(help="What to ask, in quotes.")],
     project: ProjectOption = None,
-    release: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="A release folder, instead of a project's current one.")
-    ] = None,
+    release: ReleaseOption = None,
 ) -> None:
     """Ask the current release one question."""
-    if release and project:
-        raise FusionError("--project and --release: give one of them, not both.")
-    if release and not release.is_dir():
-        raise FusionError(f"{release}: no such release folder; `deepseek-fusion versions` lists them.")
-    folder = release or _store(project).current().release
+    folder = _release(project, release)
     from deepseek_fusion.serving.answer import answer
 
     typer.echo(answer(folder, question))
+
+
+@app.command()
+def predict(
+    text: Annotated[str, typer.Argument(help="What to classify, rate and label, in quotes.")],
+    project: ProjectOption = None,
+    release: ReleaseOption = None,
+) -> None:
+    """Ask the heads of the current release, if phase `multitask` taught it any; prints JSON."""
+    import json
+
+    folder = _release(project, release)
+    from deepseek_fusion.serving.predict import predict as predict_texts
+
+    (answers,) = predict_texts(folder, [text])
+    typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
 
 
 @app.command()
@@ -217,6 +230,14 @@ def _load(project: Path, overrides: list[str] | None = None) -> Config:
     from deepseek_fusion.core.project import load_config
 
     return load_config(project, overrides or ())
+
+
+def _release(project: Path | None, release: Path | None) -> Path:
+    if release and project:
+        raise FusionError("--project and --release: give one of them, not both.")
+    if release and not release.is_dir():
+        raise FusionError(f"{release}: no such release folder; `deepseek-fusion versions` lists them.")
+    return release or _store(project).current().release
 
 
 def _store(project: Path | None) -> VersionStore:

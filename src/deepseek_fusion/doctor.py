@@ -114,8 +114,10 @@ def _cost(config: Config, language: Language, samples: list[Sample]) -> Rows:
         speeds.append(taken.tokens / (time.perf_counter() - clock))
     speed = max(speeds)  # the first step also sets up memory
     tokens = sum(map(len, samples)) / (1 - config.training.replay_share) * (1 + config.evaluation.control)
+    others = [phase for phase in config.training.phases if phase != "instruct"]
     return [
         ("speed", f"{speed:,.0f} tokens/s, the best of {len(speeds)} steps"),
         ("training", f"about {tokens / speed / 60:,.0f} minutes for {tokens:,.0f} tokens, replay and control included"),
+        *([("not counted", f"phases {', '.join(others)}")] if others else []),
         ("memory", f"about {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"),
     ]

@@ -98,10 +98,11 @@ def teach(config: Config, run: Run) -> Release:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
     ground = _ground(config, run)
-    lessons, adapter = _taught(config, config.curriculum, run, ground.model, ground.graph, ground.corpus)
-    leaks = run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
+    lessons, adapters = _taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
+    adapter = adapters[-1]
+    leaks = lessons and run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
     after = _sat(config, run, ground, ground.model, adapter)
-    control_exam, control = _format_control(config, run, ground, lessons, adapter)
+    control_exam, control = _format_control(config, run, ground, lessons, adapters)
 
     weights = run.step(export_weights, config.serving, ground.model, adapter)
     graded = Graded(
@@ -168,7 +169,10 @@ def quick(config: Config) -> Config:
             "knowledge": config.knowledge.model_copy(update={"max_facts": 30}),
             "curriculum": config.curriculum.model_copy(update={"exposures": 16}),
             "training": config.training.model_copy(
-                update={"replay": config.training.replay.model_copy(update={"texts": 32})}
+                update={
+                    "replay": config.training.replay.model_copy(update={"texts": 32}),
+                    "adapt": config.training.adapt.model_copy(update={"tokens": 8192}),
+                }
             ),
             "evaluation": config.evaluation.model_copy(update={"general_tokens": 1024, "refusals": 12, "control": 0.0}),
         }
@@ -188,37 +192,62 @@ def _ground(config: Config, run: Run) -> Ground:
 
 
 def _taught(
-    config: Config,
-    curriculum: CurriculumConfig,
-    run: Run,
-    model: ModelSource,
-    graph: Artifact,
-    corpus: Artifact | None,
-) -> tuple[Artifact, Artifact]:
-    lessons = run.step(write_lessons, curriculum, graph, corpus)
-    replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None
-    return lessons, run.step(train_adapter, config.training, model, lessons, replay)
+    config: Config, curriculum: CurriculumConfig, run: Run, ground: Ground, graph: Artifact, corpus: Artifact | None
+) -> tuple[Artifact | None, list[Artifact]]:
+    """The lessons, if any phase needs them, and the adapter after each phase."""
+    training = config.training
+    names = {name for phase in training.phases for name in phase.split("+")}
+    lessons = run.step(write_lessons, curriculum, graph, corpus) if "instruct" in names else None
+    documents = _documents(config, run, ground) if "adapt" in names else None
+    files = tuple(file for task in training.multitask.tasks.values() for file in task.files)
+    labels = Source(files, config.folder) if "multitask" in names else None
+    adapters: list[Artifact] = []
+    for number in range(len(training.phases)):
+        section = training.of_phase(number)
+        replay = run.step(write_replay, training.replay, ground.model) if section.replay_share else None
+        before = adapters[-1] if adapters else None
+        adapters.append(
+            run.step(
+                train_adapter,
+                section,
+                ground.model,
+                lessons if "instruct" in section.names else None,
+                replay,
+                before,
+                documents if "adapt" in section.names else None,
+                labels if "multitask" in section.names else None,
+            )
+        )
+    return lessons, adapters
+
+
+def _documents(config: Config, run: Run, ground: Ground) -> Artifact:
+    """The corpus, and with it what phase `adapt` reads besides. A document is held out by its content in both."""
+    more = config.training.adapt.documents
+    source = Source((*config.documents, *more), config.folder)
+    return run.step(build_corpus, config.corpus, source) if more else ground.corpus
 
 
 def _format_control(
-    config: Config, run: Run, ground: Ground, lessons: Artifact, adapter: Artifact
+    config: Config, run: Run, ground: Ground, lessons: Artifact | None, adapters: list[Artifact]
 ) -> tuple[Artifact | None, Artifact | None]:
     """Teach shuffled answers as often and in the same way, and examine the truth: what form alone is worth."""
-    if not config.evaluation.control:
+    if lessons is None or not config.evaluation.control:
         return None, None
     shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), ground.graph)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, ground.graph)
     as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
-    as_large = {"batch_tokens": read_json(adapter.path / "training.json")["batch_tokens"]}
+    instructed = next(number for number, phase in enumerate(config.training.phases) if "instruct" in phase)
+    as_large = {"batch_tokens": read_json(adapters[instructed].path / "training.json")["batch_tokens"]}
     _, taught = _taught(
         config.model_copy(update={"training": config.training.model_copy(update=as_large)}),
         config.curriculum.model_copy(update=as_often),
         run,
-        ground.model,
+        ground,
         shuffled,
         None,
     )
-    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, taught, exam, None, None)
+    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, taught[-1], exam, None, None)
 
 
 def _sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:

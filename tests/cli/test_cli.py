@@ -106,9 +106,18 @@ def test_the_only_project_here_is_found(project: Project, tmp_path: Path, monkey
     one_sentence(fusion("ask", "什么是感冒？"), "pass one of full.yaml, fusion.yaml with --project")
 
 
-def test_asking_a_release_that_is_not_there(project: Project, tmp_path: Path) -> None:
-    one_sentence(fusion("ask", "Why?", "--release", tmp_path / "没有"), "没有: no such release folder")
-    one_sentence(fusion("ask", "Why?", "--release", tmp_path, "--project", project()), "give one of them")
+@pytest.mark.parametrize("command", ["ask", "predict"])
+def test_asking_a_release_that_is_not_there(project: Project, tmp_path: Path, command: str) -> None:
+    one_sentence(fusion(command, "Why?", "--release", tmp_path / "没有"), "没有: no such release folder")
+    one_sentence(fusion(command, "Why?", "--release", tmp_path, "--project", project()), "give one of them")
+    one_sentence(fusion(command, "Why?", "--release", tmp_path), "has no merged/ model; give a release folder")
+
+
+def test_a_release_without_heads_predicts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "merged").mkdir()
+    (tmp_path / "merged" / "config.json").write_text("{}", encoding="utf-8")
+    one_sentence(fusion("predict", "发烧", "--release", tmp_path), "adapter: has no heads.safetensors; only an adapter")
+    one_sentence(fusion("predict", " ", "--release", tmp_path), "predict: a text is empty")
 
 
 def test_a_newer_work_folder_is_refused_and_untouched(project: Project) -> None:

@@ -100,8 +100,13 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     Raises:
         FusionError: the file is missing, is not UTF-8, or a line (named by its number) is not a JSON object.
     """
+    return [row for _, row in numbered_rows(path)]
+
+
+def numbered_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The same, each with the number of its line, for messages about what it holds."""
     lines = enumerate(_text(path).split("\n"), start=1)
-    return [_object(line, f"{path}, line {number}") for number, line in lines if line.strip()]
+    return [(number, _object(line, f"{path}, line {number}")) for number, line in lines if line.strip()]
 
 
 def check_layout(work: Path) -> None:

@@ -1,27 +1,20 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here and nowhere else; ``docs/config.md`` is generated from this file.
+Every field is described here, or for the phases of teaching in ``phases.py``, and nowhere else; ``docs/config.md`` is
+generated from it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def only(self, *fields: str) -> Self:
-        """The same section with every other field at its default: what a stage must not depend on."""
-        return type(self)(**{field: getattr(self, field) for field in fields})
+from deepseek_fusion.core.phases import PHASES, AdaptConfig, MultitaskConfig, check_phases
+from deepseek_fusion.core.section import Section
 
 
 class CorpusConfig(Section):
@@ -117,8 +110,14 @@ class ReplayConfig(Section):
 
 
 class TrainingConfig(Section):
-    """The training loop."""
+    """The phases of teaching, and the loop. Rate, replay share and tokens a step are those of phase `instruct`."""
 
+    phases: tuple[str, ...] = Field(
+        default=("instruct",),
+        min_length=1,
+        description="What is taught, in order, each phase from the adapter of the one before: `adapt` (documents), "
+        "`instruct` (lessons), `multitask` (labels); `adapt+instruct` for two at once.",
+    )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
     replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
     replay_share: float = Field(
@@ -146,6 +145,40 @@ class TrainingConfig(Section):
         default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
     )
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
+    adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="Phase `adapt`.")
+    multitask: MultitaskConfig = Field(default_factory=MultitaskConfig, description="Phase `multitask`.")
+
+    @field_validator("phases")
+    @classmethod
+    def _can_be_taught(cls, phases: tuple[str, ...]) -> tuple[str, ...]:
+        return check_phases(phases)
+
+    @property
+    def names(self) -> list[str]:
+        """What the first phase consists of; where it was chosen by `of_phase`, the only one."""
+        return self.phases[0].split("+")
+
+    @property
+    def rate_field(self) -> str:
+        """Where the project file says the learning rate of the first phase."""
+        return f"training.{'' if self.names[0] == 'instruct' else f'{self.names[0]}.'}learning_rate"
+
+    def of_phase(self, number: int) -> Self:
+        """What one phase depends on: a change for another one leaves it alone."""
+        names = self.phases[number].split("+")
+        others = {name for name in PHASES if name not in names}
+        lead = self if names[0] == "instruct" else getattr(self, names[0])
+        scaled = number == len(self.phases) - 1 and "multitask" not in names  # heads read the update as it was trained
+        return type(self)(
+            **{name: getattr(self, name) for name in type(self).model_fields if name not in others}
+            | {
+                "phases": (self.phases[number],),
+                "learning_rate": lead.learning_rate,
+                "replay_share": lead.replay_share,
+                "batch_tokens": self.batch_tokens if "instruct" in names else None,
+                "adapter_scale": self.adapter_scale if scaled else 1.0,
+            }
+        )
 
 
 class RobustnessConfig(Section):
@@ -316,8 +349,3 @@ class Config(Section):
     def work_folder(self) -> Path:
         """Absolute path of the work folder."""
         return (self.folder / self.work).resolve()
-
-
-def as_tree(section: BaseModel) -> Mapping[str, Any]:
-    """The section as plain JSON values, in declaration order; used for keys and manifests."""
-    return section.model_dump(mode="json")

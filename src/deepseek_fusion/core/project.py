@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from deepseek_fusion.core.config import Config, RelationConfig
+from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.errors import FusionError
 
 
@@ -89,8 +90,7 @@ def _fields_at(place: list[str]) -> list[str]:
     for part in place:
         field = section.model_fields.get(part)
         kind = field.annotation if field else None
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            section = kind
-        elif part == "relations":
-            section = RelationConfig
+        for candidate in (kind, *typing.get_args(kind)):  # a section, or a mapping of names to sections
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                section = candidate
     return list(section.model_fields)

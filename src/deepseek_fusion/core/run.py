@@ -21,9 +21,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, runtime
 
 import deepseek_fusion
 from deepseek_fusion.core.artifacts import LAYOUT, MANIFEST, Artifact, check_layout, room_on_disk, write_json
-from deepseek_fusion.core.config import Section, as_tree
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import Event, emit
+from deepseek_fusion.core.section import Section, as_tree
 
 P = ParamSpec("P")
 

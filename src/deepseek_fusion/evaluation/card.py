@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_json
-from deepseek_fusion.core.config import EvaluationConfig, Section
+from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import library_versions, stage
+from deepseek_fusion.core.section import Section
 from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item, chance
@@ -29,6 +30,8 @@ RULE = (
     "phrasings."
 )
 EXAMPLES = 4
+SPENT = ("steps", "tokens", "replay_tokens", "tflop", "seconds", "cpu_seconds")
+"""What the phases of a training cost together."""
 
 
 class CardConfig(Section):
@@ -132,10 +135,14 @@ def _coverage(graded: Graded) -> dict[str, Any] | None:
 
 
 def _cost(training: dict[str, Any], learned: int) -> dict[str, Any]:
+    phases = [training, *training.get("before", ())]
+    spent = {name: sum(phase.get(name, 0) for phase in phases) for name in SPENT}
     return {
         **{key: value for key, value in training.items() if key != "curve"},
-        "facts_per_million_tokens": learned / training["tokens"] * 1e6,
-        "facts_per_tflop": learned / training["tflop"],
+        **spent,
+        "lesson_tokens": spent["tokens"] - spent["replay_tokens"],
+        "facts_per_million_tokens": learned / spent["tokens"] * 1e6,
+        "facts_per_tflop": learned / spent["tflop"],
     }
 
 

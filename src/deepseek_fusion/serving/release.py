@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from deepseek_fusion.core.artifacts import Artifact, read_json
-from deepseek_fusion.core.config import Section
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.section import Section
 from deepseek_fusion.models.source import ModelSource
 
 

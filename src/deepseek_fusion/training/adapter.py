@@ -1,42 +1,74 @@
-"""Supervised teaching: lessons and replay in, an adapter out."""
+"""One phase of teaching: lessons, documents or labels in, with replay beside them; an adapter out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from deepseek_fusion.core.artifacts import Artifact, write_json
+from deepseek_fusion.core.artifacts import Artifact, read_json, write_json
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.source import Source
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
-from deepseek_fusion.models.lora import attach_lora, lora_parameters, save_adapter
+from deepseek_fusion.models.lora import attach_lora, load_adapter, lora_parameters, save_adapter
 from deepseek_fusion.models.source import ModelSource
-from deepseek_fusion.training.lessons import Lessons, read_samples
-from deepseek_fusion.training.loop import Loop, Objective
+from deepseek_fusion.training.documents import document_course
+from deepseek_fusion.training.lessons import lesson_course, samples_course
+from deepseek_fusion.training.loop import Course, Loop, Objective, together
+from deepseek_fusion.training.multitask import task_course
 from deepseek_fusion.training.replay import Anchor, Replay, read_replay
-from deepseek_fusion.training.samples import Sample, batch_tokens_for, check_lengths, plan_batches
+from deepseek_fusion.training.samples import Sample
+
+SPENT = ("steps", "tokens", "replay_tokens", "tflop", "seconds", "cpu_seconds")
 
 
-@stage("adapter", version=2, resumable=True)
+@stage("adapter", version=3, resumable=True)
 def train_adapter(
-    out: Path, section: TrainingConfig, model: ModelSource, lessons: Artifact, replay: Artifact | None
+    out: Path,
+    section: TrainingConfig,
+    model: ModelSource,
+    lessons: Artifact | None,
+    replay: Artifact | None,
+    before: Artifact | None = None,
+    documents: Artifact | None = None,
+    labels: Source | None = None,
 ) -> None:
-    """Train LoRA on the lessons; write `adapter/` in PEFT's format and `training.json`.
+    """Train LoRA in one phase, from the adapter of the phase before or from nothing.
+
+    Writes `adapter/` in PEFT's format, with `heads.safetensors` if there are heads, and `training.json`.
+
+    Args:
+        section: the settings of the phase, as `TrainingConfig.of_phase` chooses them.
+        lessons: for `instruct`.
+        documents: a corpus, for `adapt`.
+        labels: all files of all tasks, for `multitask`.
 
     Raises:
-        FusionError: a lesson is too long, or the loss is not a number.
+        FusionError: something cannot be learned from, or the loss is not a number.
     """
     language = load_language(model, model.torch_dtype)
-    samples = read_samples(lessons, language)
-    check_lengths(samples, section.max_length)
-    batch_tokens = section.batch_tokens or batch_tokens_for(sum(map(len, samples)))
-    section = section.model_copy(update={"batch_tokens": batch_tokens})
-    loop = teaching(language, section, samples, read_replay(replay) if replay is not None else None)
+    courses: dict[str, Course] = {}
+    for name in section.names:
+        if name == "instruct":
+            assert lessons is not None
+            courses[name] = lesson_course(language, section, lessons)
+        elif name == "adapt":
+            assert documents is not None
+            courses[name] = document_course(language, section, documents)
+        elif name == "multitask":
+            assert labels is not None
+            courses[name] = task_course(language, section, labels)
+    course = together(list(courses.values()))
+    loop = _loop(language, section, course, read_replay(replay) if replay is not None else None, before)
     loop.resume(out / "checkpoint.safetensors")
     loop.run(out / "checkpoint.safetensors")
     save_adapter(language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
-    write_json(out / "training.json", {**loop.report(), "batch_tokens": batch_tokens})
+    report = {**loop.report(), "batch_tokens": courses.get("instruct", course).batch_tokens}
+    for own in courses.values():
+        report |= own.finish(out / "adapter")
+    write_json(out / "training.json", {**report, **_history(section, before)})
     for left in out.glob("*checkpoint.safetensors*"):  # the last one, and what a kill in mid-write left
         left.unlink()
 
@@ -45,12 +77,27 @@ def teaching(
     language: Language, config: TrainingConfig, samples: Sequence[Sample], replay: Replay | None = None
 ) -> Loop:
     """A loop that teaches samples to a model, on which it puts adapters, and holds it to the base by replay."""
-    lengths = [len(sample) for sample in samples]
-    batch_tokens = config.batch_tokens or batch_tokens_for(sum(lengths))
-    batches = plan_batches(lengths, batch_tokens, config.seed)
-    attach_lora(language.model, config.lora, config.seed)
-    objectives: list[Objective] = [Lessons(language, samples, batches)]
+    return _loop(language, config, samples_course(language, config, samples), replay, None)
+
+
+def _loop(
+    language: Language, config: TrainingConfig, course: Course, replay: Replay | None, before: Artifact | None
+) -> Loop:
+    if before is None:
+        attach_lora(language.model, config.lora, config.seed)
+    else:
+        load_adapter(language.model, before.path / "adapter")
+    objectives: list[Objective] = list(course.objectives)
     if replay is not None and config.replay_weight:
-        objectives.append(Anchor(replay, language, config, batch_tokens))
+        objectives.append(Anchor(replay, language, config, course.batch_tokens))
     fuse(language.model)
-    return Loop(language, config, objectives, lora_parameters(language.model), len(batches))
+    return Loop(language, config, objectives, {**lora_parameters(language.model), **course.parameters}, course.steps)
+
+
+def _history(section: TrainingConfig, before: Artifact | None) -> dict[str, Any]:
+    """Which phase this was, and what those before it cost."""
+    if before is None:
+        return {"phase": section.phases[0], "before": []}
+    earlier = read_json(before.path / "training.json")
+    spent = {"phase": earlier["phase"], **{name: earlier.get(name, 0) for name in SPENT}}
+    return {"phase": section.phases[0], "before": [*earlier["before"], spent]}

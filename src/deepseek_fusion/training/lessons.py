@@ -1,4 +1,4 @@
-"""Lessons as an objective: the other side of what the curriculum writes."""
+"""Phase `instruct`: lessons as an objective, the other side of what the curriculum writes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ import torch
 from torch import Tensor
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
+from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.training.divergence import Teacher, divergence
-from deepseek_fusion.training.samples import Sample, chat_sample, text_sample
+from deepseek_fusion.training.loop import Course
+from deepseek_fusion.training.samples import (
+    Sample,
+    batch_tokens_for,
+    chat_sample,
+    check_lengths,
+    plan_batches,
+    text_sample,
+)
 
 
 class Lessons:
     """Cross entropy over the learned tokens of samples, a planned batch at each step."""
 
-    name = "lesson"
     weight = 1.0
 
-    def __init__(self, language: Language, samples: Sequence[Sample], batches: Sequence[Sequence[int]]) -> None:
-        self.language, self.samples, self.batches = language, samples, batches
+    def __init__(
+        self, language: Language, samples: Sequence[Sample], batches: Sequence[Sequence[int]], name: str = "lesson"
+    ) -> None:
+        self.language, self.samples, self.batches, self.name = language, samples, batches, name
 
     def batch(self, step: int, seen: Mapping[str, int]) -> LessonBatch:
         """The samples planned for a step."""
@@ -56,6 +66,25 @@ class LessonBatch:
         targets = [self.samples[row].ids[place + 1] for row in rows for place in places[row]]
         teacher = Teacher.certain(torch.tensor(targets, device=hidden_ND.device))
         return divergence(hidden_ND, self.language.head.weight, teacher)
+
+
+def lesson_course(language: Language, section: TrainingConfig, lessons: Artifact) -> Course:
+    """Phase `instruct`: all lessons once, in their order.
+
+    Raises:
+        FusionError: a lesson is too long, or none has anything to learn.
+    """
+    samples = read_samples(lessons, language)
+    check_lengths(samples, section.max_length)
+    return samples_course(language, section, samples)
+
+
+def samples_course(language: Language, section: TrainingConfig, samples: Sequence[Sample]) -> Course:
+    """The same of samples."""
+    lengths = [len(sample) for sample in samples]
+    batch_tokens = section.batch_tokens or batch_tokens_for(sum(lengths))
+    batches = plan_batches(lengths, batch_tokens, section.seed)
+    return Course([Lessons(language, samples, batches)], len(batches), batch_tokens)
 
 
 def read_samples(lessons: Artifact, language: Language) -> list[Sample]:

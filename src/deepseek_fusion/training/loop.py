@@ -9,7 +9,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,50 @@ class Objective(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Course:
+    """Objectives planned for a number of steps, and what they train besides the adapter.
+
+    Attributes:
+        batch_tokens: tokens of one step.
+        finish: puts what else was trained into the adapter's folder, and returns what to report of it.
+    """
+
+    objectives: Sequence[Objective]
+    steps: int
+    batch_tokens: int
+    parameters: dict[str, nn.Parameter] = field(default_factory=dict)
+    finish: Callable[[Path], dict[str, Any]] = lambda adapter: {}
+
+
+def together(courses: Sequence[Course]) -> Course:
+    """One course of all, as long as the longest; the others are spread evenly over it."""
+    steps = max(course.steps for course in courses)
+    return Course(
+        objectives=[
+            objective if course.steps == steps else Spread(objective, course.steps, steps)
+            for course in courses
+            for objective in course.objectives
+        ],
+        steps=steps,
+        batch_tokens=sum(course.batch_tokens for course in courses),
+        parameters={name: own for course in courses for name, own in course.parameters.items()},
+    )
+
+
+class Spread:
+    """An objective planned for fewer steps than there are: at some it reads nothing."""
+
+    def __init__(self, objective: Objective, planned: int, steps: int) -> None:
+        self.objective, self.planned, self.steps = objective, planned, steps
+        self.name, self.weight = objective.name, objective.weight
+
+    def batch(self, step: int, seen: Mapping[str, int]) -> Batch | None:
+        """What the objective planned, if one of its own steps falls on this one."""
+        own = step * self.planned // self.steps
+        return self.objective.batch(own, seen) if (step + 1) * self.planned // self.steps > own else None
+
+
 @dataclass
 class Progress:
     """What a checkpoint knows besides tensors."""
@@ -125,7 +169,7 @@ class Loop:
                 taken = self.step()
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
-                shown = {_column(name): loss for name, loss in taken.losses.items()}
+                shown = {self._column(name): loss for name, loss in taken.losses.items()}
                 bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
                 if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
@@ -146,9 +190,12 @@ class Loop:
         losses = self._gradients()
         if not all(map(math.isfinite, losses.values())):
             raise FusionError(
-                f"training: the loss is not a number at step {state.step + 1}; lower training.learning_rate "
+                f"training: the loss is not a number at step {state.step + 1}; lower {self.config.rate_field} "
                 f"(it is {self.config.learning_rate:g}) and run again."
             )
+        for parameter in self.parameters.values():
+            if parameter.grad is None:  # nothing of this step touched it; still all take equally many steps
+                parameter.grad = torch.zeros_like(parameter)
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -159,7 +206,7 @@ class Loop:
             {
                 "step": state.step,
                 "tokens": sum(state.tokens.values()),
-                **{_column(name): round(loss, 5) for name, loss in losses.items()},
+                **{self._column(name): round(loss, 5) for name, loss in losses.items()},
                 "gradient_norm": round(norm.item(), 5),
                 "learning_rate": rate,
             }
@@ -251,10 +298,9 @@ class Loop:
             "curve": state.curve,
         }
 
-
-def _column(objective: str) -> str:
-    """Name of an objective's loss in the curve."""
-    return "loss" if objective == "lesson" else f"{objective}_loss"
+    def _column(self, objective: str) -> str:
+        """Name of an objective's loss in the curve; that of the first is the loss."""
+        return "loss" if objective == self.objectives[0].name else f"{objective}_loss"
 
 
 def _peak_memory_mb() -> float:

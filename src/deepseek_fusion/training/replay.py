@@ -45,14 +45,15 @@ class Anchor:
     name = "replay"
 
     def __init__(self, replay: Replay, language: Language, config: TrainingConfig, ahead: int) -> None:
-        """`ahead`: tokens of lessons whose share of replay is read in advance, so that it starts at the first step."""
+        """`ahead`: tokens of others whose share of replay is read in advance, so that it starts at the first step."""
         self.replay, self.language, self.config, self.ahead = replay, language, config, ahead
         self.weight = config.replay_weight
 
     def batch(self, step: int, seen: Mapping[str, int]) -> AnchorBatch | None:
         """The texts that are due, if any."""
         share, length = self.config.replay_share, self.replay.ids_TL.shape[1]
-        due = share / (1 - share) * (seen["lesson"] + self.ahead)
+        others = sum(seen.values()) - seen[self.name]
+        due = share / (1 - share) * (others + self.ahead)
         count = int((due - seen[self.name]) // length)
         return AnchorBatch(self, self._texts(seen[self.name] // length, count)) if count >= 1 else None
 
