@@ -52,7 +52,8 @@ class Anchor:
     def batch(self, step: int, seen: Mapping[str, int]) -> AnchorBatch | None:
         """The texts that are due, if any."""
         share, length = self.config.replay_share, self.replay.ids_TL.shape[1]
-        due = share / (1 - share) * (seen["lesson"] + self.ahead)
+        others = sum(tokens for name, tokens in seen.items() if name != self.name)
+        due = share / (1 - share) * (others + self.ahead)
         count = int((due - seen[self.name]) // length)
         return AnchorBatch(self, self._texts(seen[self.name] // length, count)) if count >= 1 else None
 

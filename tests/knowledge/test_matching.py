@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.evaluation.answers.matching import is_declined, is_listed, is_mentioned
+from deepseek_fusion.knowledge.matching import is_declined, is_listed, is_mentioned
 
 
 @pytest.mark.parametrize(
