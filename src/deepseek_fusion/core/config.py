@@ -113,6 +113,73 @@ class ReplayConfig(Section):
     max_tokens: int = Field(default=64, ge=8, description="Length of each text, in tokens.")
 
 
+class DistilConfig(Section):
+    """A teacher's knowledge into a student.
+
+    `logits` caches the likeliest next tokens of a teacher on the lessons (Hinton et al. 2015, arXiv 1503.02531).
+    `context` has the base itself for a teacher, with the facts in its context (Snell et al. 2022, arXiv 2209.15189).
+    `chains` lets the teacher reason and answer, and teaches what it wrote where the graph finds the answer right
+    (DeepSeek-R1, arXiv 2501.12948).
+    """
+
+    teacher: str | None = Field(
+        default=None, description="The teacher: a local folder, a GGUF file, or a hub id; none for `context`."
+    )
+    method: Literal["logits", "context", "chains"] = Field(
+        default="logits", description="What is taken from the teacher."
+    )
+    keep: int = Field(default=64, ge=1, description="Likeliest next tokens cached at each position, the rest as one.")
+    hard: float = Field(
+        default=0.0, ge=0, le=1, description="Weight of the text itself (hard labels) against the teacher."
+    )
+    epochs: int = Field(default=1, ge=1, description="How often the lessons are read.")
+    learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of this phase.")
+    mapped: float = Field(
+        default=0.99,
+        gt=0,
+        le=1,
+        description="Share of the tokens of the lessons that the teacher must have too; a row with others is left out.",
+    )
+    sample: int = Field(default=64, ge=1, description="Questions on which `context` examines its teacher first.")
+    accuracy: float = Field(default=0.8, ge=0, le=1, description="Share of them that it must answer rightly.")
+    max_tokens: int = Field(default=1024, ge=1, description="Longest answer that the teacher of `chains` writes.")
+    attempts: int = Field(default=1, ge=1, description="Answers that it writes to each question; right ones are kept.")
+    temperature: float = Field(default=0.6, gt=0, description="Temperature at which it writes them.")
+    seed: int = Field(default=0, description="Seed of that sample and of those answers.")
+
+    @field_validator("method")
+    @classmethod
+    def _has_its_teacher(cls, value: str, info: ValidationInfo) -> str:
+        if (value == "context") == (info.data.get("teacher") is not None):
+            raise PydanticCustomError(
+                "teacher",
+                "Should come with a `teacher`, unless it is `context`, in which the base teaches itself",
+            )
+        return value
+
+
+class RewardConfig(Section):
+    """What an answer is worth: the mean over its items, at least as many as were asked for."""
+
+    exact: float = Field(default=1.0, description="An item that is right, as the graph has it.")
+    alias: float = Field(default=0.9, description="A right item under another of its names.")
+    parent: float = Field(default=0.3, description="The term right above a right one: true, but too general.")
+    refusal: float = Field(default=1.0, description="Declining to answer where nothing is known.")
+    declined: float = Field(default=0.0, description="Declining to answer where something is known.")
+
+
+class ReinforceConfig(Section):
+    """GRPO (Shao et al. 2024, arXiv 2402.03300) on answers that the graph verifies."""
+
+    steps: int = Field(default=100, ge=1, description="Updates, each on answers that the model of that moment wrote.")
+    questions: int = Field(default=4, ge=1, description="Questions a step.")
+    samples: int = Field(default=8, ge=2, description="Answers to each question, which are compared with each other.")
+    max_tokens: int = Field(default=32, ge=1, description="Longest answer, in tokens.")
+    kl: float = Field(default=0.04, ge=0, description="Weight of the divergence from the model it starts from.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate of this phase.")
+    rewards: RewardConfig = Field(default_factory=RewardConfig, description="What an answer is worth.")
+
+
 class TrainingConfig(Section):
     """The training loop."""
 
@@ -143,6 +210,10 @@ class TrainingConfig(Section):
         default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
     )
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
+    distil: DistilConfig = Field(default_factory=DistilConfig, description="The phase that learns from a teacher.")
+    reinforce: ReinforceConfig = Field(
+        default_factory=ReinforceConfig, description="The phase that learns from verified answers."
+    )
 
 
 class RobustnessConfig(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from deepseek_fusion.core.artifacts import Artifact, write_json
 from deepseek_fusion.core.config import TrainingConfig
@@ -33,10 +34,20 @@ def train_adapter(
     batch_tokens = section.batch_tokens or batch_tokens_for(sum(map(len, samples)))
     section = section.model_copy(update={"batch_tokens": batch_tokens})
     loop = teaching(language, section, samples, read_replay(replay) if replay is not None else None)
-    loop.resume(out / "checkpoint.safetensors")
-    loop.run(out / "checkpoint.safetensors")
-    save_adapter(language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
-    write_json(out / "training.json", {**loop.report(), "batch_tokens": batch_tokens})
+    carry_out(loop, out, section, model)
+
+
+def carry_out(loop: Loop, out: Path, section: TrainingConfig, model: ModelSource, **more: Any) -> None:
+    """Train to the end, from the checkpoint in `out` if there is one; write `adapter/` and `training.json`.
+
+    Args:
+        more: what else `training.json` says.
+    """
+    checkpoint = out / "checkpoint.safetensors"
+    loop.resume(checkpoint)
+    loop.run(checkpoint)
+    save_adapter(loop.language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
+    write_json(out / "training.json", {**loop.report(), "batch_tokens": section.batch_tokens, **more})
     for left in out.glob("*checkpoint.safetensors*"):  # the last one, and what a kill in mid-write left
         left.unlink()
 
