@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, DistilConfig, LoraConfig, ReplayConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.knowledge.graph import Graph
@@ -188,6 +189,15 @@ def test_a_missing_teacher_is_one_sentence(
     assert find_teacher(DistilConfig(method="context"), tmp_path, "auto") is None
 
 
+@pytest.mark.parametrize("section", ["{method: chains}", "{method: context, teacher: smollm2}"])
+def test_a_method_without_its_teacher_is_found_when_the_project_is_read(
+    project: Callable[..., Path], section: str
+) -> None:
+    text = f"name: x\nknowledge:\n  sources: [facts.csv]\ntraining:\n  distil: {section}\n"
+    with pytest.raises(FusionError, match=r"`training.distil.method` should come with a `teacher`, unless"):
+        load_config(project(text))
+
+
 def test_a_random_model_does_not_teach_itself(
     run: Run, source: Callable[[str], ModelSource], lessons: Artifact, facts_of: Artifact
 ) -> None:
@@ -235,13 +245,17 @@ def test_right_chains_of_thought_are_kept_with_their_thoughts(
 
     def speak(language: Language, prompts: list[list[int]], *_: object) -> list[list[int]]:
         questions = read_questions(lessons, Graph.load(facts_of.path))
-        return [[*language.encode(said.get(own.answer, "J45")), language.end_of_turn] for own in questions]
+        ends = {"cough": []}  # cut in the middle
+        return [
+            [*language.encode(said.get(own.answer, "J45, cough")), *ends.get(own.answer, [language.end_of_turn])]
+            for own in questions
+        ]
 
     monkeypatch.setattr("deepseek_fusion.training.distil.write_answers", speak)
     section = DistilConfig(method="chains", teacher="x")
     cached = run.step(write_teachings, section, source("llama"), source("qwen2"), lessons, facts_of)
     texts = {row["text"] for row in read_jsonl(cached.path / "chains.jsonl")}
-    assert texts == {said["fever"], "J45"}  # a thought without an end is no answer
+    assert texts == {said["fever"], "J45, cough"}  # a thought without an end is no answer
     teachings = Teachings(cached.path)
     words = load_language(source("llama")).tokenizer
     taught = [words.decode([t for t, on in zip(row.ids, row.learned, strict=True) if on]) for row in teachings.samples]

@@ -61,6 +61,7 @@ def lessons(run: Run, facts_of: Artifact) -> Artifact:
         ("fever, cough", 1.0),
         ("cough.", 0.5),
         ("fever, pyrexia", 0.5),
+        ("pyrexia, fever", 0.5),
         ("pyrexia, cough", 0.95),
         ("fever, cough, fatigue", 2 / 3),
         ("fever, sign", 0.65),
@@ -176,11 +177,17 @@ def likelihoods(model: Language, row: list[int], start: int) -> Tensor:
     return logits[range(start - 1, len(row) - 1), row[start:]]
 
 
+@pytest.fixture
+def partly(run: Run, source: Callable[[str], ModelSource], facts_of: Artifact) -> tuple[Artifact, Artifact]:
+    """Lessons of one question a fact, and the adapter of a model that half knows them."""
+    lessons = run.step(write_lessons, CurriculumConfig(exposures=60, single_phrasing=True), facts_of, None)
+    return lessons, run.step(train_adapter, CONFIG, source("llama"), lessons, None)
+
+
 def test_the_reward_rises_on_a_model_that_knows_a_part(
-    run: Run, source: Callable[[str], ModelSource], lessons: Artifact, facts_of: Artifact
+    run: Run, source: Callable[[str], ModelSource], partly: tuple[Artifact, Artifact], facts_of: Artifact
 ) -> None:
-    model = source("llama")
-    taught = run.step(train_adapter, CONFIG, model, lessons, None)
+    model, (lessons, taught) = source("llama"), partly
     config = CONFIG.reinforce.model_copy(update={"steps": 40, "questions": 4, "samples": 8})
     section = CONFIG.model_copy(update={"reinforce": config})
     made = run.step(reinforce, section, model, lessons, facts_of, None, taught)
@@ -220,9 +227,9 @@ def test_lessons_without_questions_are_one_sentence(
 
 
 def test_a_loss_that_is_no_number_names_the_batch(
-    run: Run, source: Callable[[str], ModelSource], lessons: Artifact, facts_of: Artifact
+    run: Run, source: Callable[[str], ModelSource], partly: tuple[Artifact, Artifact], facts_of: Artifact
 ) -> None:
     wild = CONFIG.reinforce.model_copy(update={"learning_rate": 1e30})
     section = CONFIG.model_copy(update={"reinforce": wild})
     with pytest.raises(FusionError, match=r"training.reinforce: .+ not (a )?numbers?.* in the batch with .+"):
-        run.step(reinforce, section, source("llama"), lessons, facts_of, None, None)
+        run.step(reinforce, section, source("llama"), partly[0], facts_of, None, partly[1])

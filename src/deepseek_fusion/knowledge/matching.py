@@ -84,13 +84,13 @@ def verify(answer: str, accepted: Accepted) -> Verdict:
     text = _normal(answer)
     counts = {"exact": 0, "alias": 0, "parent": 0}
     unnamed = list(accepted.answers)
-    names = dict.fromkeys(name for own in accepted.answers for name in own)
-    for name in sorted(names, key=len, reverse=True):  # `Nausea, severe` before `Nausea`
-        owner = next((own for own in unnamed if name in own), None)
-        if owner is not None and (rest := _without(text, name)) is not None:
-            text = rest
-            unnamed.remove(owner)
-            counts["exact" if name == owner[0] else "alias"] += 1
+    for kind, names in (("exact", [own[:1] for own in unnamed]), ("alias", [own[1:] for own in unnamed])):
+        owners = {name: own for name_of, own in zip(names, accepted.answers, strict=True) for name in name_of}
+        for name in sorted(owners, key=len, reverse=True):  # `Nausea, severe` before `Nausea`
+            if owners[name] in unnamed and (rest := _without(text, name)) is not None:
+                text = rest
+                unnamed.remove(owners[name])
+                counts[kind] += 1
     for name in sorted(accepted.parents, key=len, reverse=True):
         if (rest := _without(text, name)) is not None:
             text = rest

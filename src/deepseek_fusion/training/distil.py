@@ -34,7 +34,7 @@ from deepseek_fusion.training.adapter import carry_out
 from deepseek_fusion.training.divergence import CHUNK, Teacher, divergence
 from deepseek_fusion.training.lessons import LessonBatch
 from deepseek_fusion.training.loop import NODES, Loop, Objective, not_a_number
-from deepseek_fusion.training.questions import Question, informed, read_questions, write_answers
+from deepseek_fusion.training.questions import Question, ends_of, informed, read_questions, write_answers
 from deepseek_fusion.training.replay import Anchor, read_replay
 from deepseek_fusion.training.samples import (
     Sample,
@@ -202,7 +202,10 @@ def _chains(section: DistilConfig, teacher: Language, questions: Sequence[Questi
     prompts = [teacher.encode_question(question.text) for question in asked]
     written = write_answers(teacher, prompts, section.max_tokens, section.temperature, section.seed)
     kept: list[tuple[str, str]] = []
+    ends = ends_of(teacher)
     for question, prompt, ids in zip(asked, prompts, written, strict=True):
+        if ids[-1] not in ends:
+            continue
         opened = THINK if _decoded(teacher, prompt).endswith(THINK) else ""
         text = opened + _decoded(teacher, ids[:-1])
         thought, _, answer = text.rpartition(THOUGHT)
