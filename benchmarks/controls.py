@@ -27,12 +27,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from deepseek_fusion.evaluation.answers.matching import is_listed
+
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.events import Console, listen
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.evaluation.answers.matching import is_listed
 from deepseek_fusion.evaluation.card import Sitting
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate

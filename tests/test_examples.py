@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from deepseek_fusion.core.artifacts import read_json
+from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
+from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.pipeline import teach
 from deepseek_fusion.serving.predict import predict
+from deepseek_fusion.training.distil import distil, write_teachings
+from deepseek_fusion.training.reinforce import reinforce
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PROJECTS = sorted(EXAMPLES.glob("*/*.yaml"))
@@ -43,7 +47,7 @@ def test_there_are_examples_of_two_domains_and_two_languages() -> None:
 @pytest.mark.parametrize("path", PROJECTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_an_example_loads_and_says_what_it_needs(path: Path) -> None:
     config = load_config(path)
-    assert config.model == "smollm2"
+    assert config.model == "smollm2" or "GPU" in path.read_text(encoding="utf-8").splitlines()[0]
     assert config.licenses
     assert (path.parent / "README.md").is_file()
     made = (path.parent / "make_data.py").read_text(encoding="utf-8")
@@ -112,6 +116,40 @@ def facts_like_the_example() -> list[tuple[str, str, str]]:
             (name, "specialty", SPECIALTIES[number % 2]),
         ]
     return rows
+
+
+PHASES = ["training.lora.rank=4", "training.batch_tokens=64", "curriculum.exposures=4"]
+FACTS = "Gout | icd10 | M10.9\nGout | symptom | Fever\nAsthma | icd10 | J45\nAsthma | symptom | Cough"
+
+
+def test_the_example_of_distillation_distils(
+    run: Run, graph: Callable[..., Artifact], source: Callable[[str], ModelSource]
+) -> None:
+    config = load_config(EXAMPLES / "medical" / "distil.yaml", PHASES)
+    assert config.training.distil.teacher
+    facts = graph(FACTS)
+    lessons = run.step(write_lessons, config.curriculum, facts, None)
+    teachings = run.step(write_teachings, config.training.distil, source("llama"), source("qwen2"), lessons, facts)
+    made = run.step(distil, config.training, source("llama"), teachings, None, None)
+    curve = read_json(made.path / "training.json")["curve"]
+    assert curve[-1]["distil_loss"] < curve[0]["distil_loss"]
+
+
+def test_the_example_of_reinforcement_reinforces(
+    run: Run, graph: Callable[..., Artifact], source: Callable[[str], ModelSource]
+) -> None:
+    small = ["training.reinforce.steps=2", "training.reinforce.max_tokens=4"]
+    config = load_config(EXAMPLES / "medical" / "reinforce.yaml", [*PHASES, *small])
+    facts = graph(FACTS)
+    lessons = run.step(write_lessons, config.curriculum, facts, None)
+    made = run.step(reinforce, config.training, source("llama"), lessons, facts, None, None)
+    assert len(read_json(made.path / "training.json")["curve"]) == 2
+
+
+def test_the_example_of_reasoning_leaves_room_for_the_thoughts() -> None:
+    training = load_config(EXAMPLES / "medical" / "reasoning.yaml").training
+    assert training.distil.method == "chains"
+    assert training.distil.max_tokens + 256 <= training.max_length
 
 
 @pytest.mark.slow

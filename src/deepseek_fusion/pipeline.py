@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from deepseek_fusion.core.artifacts import MANIFEST, Artifact, read_json
-from deepseek_fusion.core.config import Config, CurriculumConfig
+from deepseek_fusion.core.config import Config, CurriculumConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.phases import ALONE
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
@@ -44,6 +45,8 @@ from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
 from deepseek_fusion.serving.weights import export_weights
 from deepseek_fusion.training.adapter import train_adapter
+from deepseek_fusion.training.distil import distil, find_teacher, write_teachings
+from deepseek_fusion.training.reinforce import reinforce
 from deepseek_fusion.training.replay import write_replay
 
 EXAM, LEAKS, SITTING, ATTACK = (
@@ -195,30 +198,47 @@ def _taught(
     config: Config, curriculum: CurriculumConfig, run: Run, ground: Ground, graph: Artifact, corpus: Artifact | None
 ) -> tuple[Artifact | None, list[Artifact]]:
     """The lessons, if any phase needs them, and the adapter after each phase."""
-    training = config.training
-    names = {name for phase in training.phases for name in phase.split("+")}
-    lessons = run.step(write_lessons, curriculum, graph, corpus) if "instruct" in names else None
-    documents = _documents(config, run, ground) if "adapt" in names else None
-    files = tuple(file for task in training.multitask.tasks.values() for file in task.files)
-    labels = Source(files, config.folder) if "multitask" in names else None
+    names = {name for phase in config.training.phases for name in phase.split("+")}
+    lessons = run.step(write_lessons, curriculum, graph, corpus) if names & {"instruct", *ALONE} else None
     adapters: list[Artifact] = []
-    for number in range(len(training.phases)):
-        section = training.of_phase(number)
-        replay = run.step(write_replay, training.replay, ground.model) if section.replay_share else None
+    for number in range(len(config.training.phases)):
+        section = config.training.of_phase(number)
         before = adapters[-1] if adapters else None
-        adapters.append(
-            run.step(
-                train_adapter,
-                section,
-                ground.model,
-                lessons if "instruct" in section.names else None,
-                replay,
-                before,
-                documents if "adapt" in section.names else None,
-                labels if "multitask" in section.names else None,
-            )
-        )
+        adapters.append(_phase(config, section, run, ground, graph, lessons, before))
     return lessons, adapters
+
+
+def _phase(
+    config: Config,
+    section: TrainingConfig,
+    run: Run,
+    ground: Ground,
+    graph: Artifact,
+    lessons: Artifact | None,
+    before: Artifact | None,
+) -> Artifact:
+    """The adapter after one phase, whose settings `section` holds."""
+    model, names = ground.model, section.names
+    replay = run.step(write_replay, section.replay, model) if section.replay_share else None
+    if names == ["distil"]:
+        assert lessons is not None
+        teacher = find_teacher(section.distil, config.folder, config.precision)
+        teachings = run.step(write_teachings, section.distil, model, teacher, lessons, graph)
+        return run.step(distil, section, model, teachings, replay, before)
+    if names == ["reinforce"]:
+        assert lessons is not None
+        return run.step(reinforce, section, model, lessons, graph, replay, before)
+    files = tuple(file for task in section.multitask.tasks.values() for file in task.files)
+    return run.step(
+        train_adapter,
+        section,
+        model,
+        lessons if "instruct" in names else None,
+        replay,
+        before,
+        _documents(config, run, ground) if "adapt" in names else None,
+        Source(files, config.folder) if "multitask" in names else None,
+    )
 
 
 def _documents(config: Config, run: Run, ground: Ground) -> Artifact:
@@ -237,8 +257,10 @@ def _format_control(
     shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), ground.graph)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, ground.graph)
     as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
-    instructed = next(number for number, phase in enumerate(config.training.phases) if "instruct" in phase)
-    as_large = {"batch_tokens": read_json(adapters[instructed].path / "training.json")["batch_tokens"]}
+    as_large = {}
+    for phase, own in zip(config.training.phases, adapters, strict=True):
+        if "instruct" in phase:
+            as_large["batch_tokens"] = read_json(own.path / "training.json")["batch_tokens"]
     _, taught = _taught(
         config.model_copy(update={"training": config.training.model_copy(update=as_large)}),
         config.curriculum.model_copy(update=as_often),

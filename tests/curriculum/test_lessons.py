@@ -16,12 +16,12 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, exposures_for, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
-from deepseek_fusion.evaluation.answers.matching import folded
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import fold, tokens
+from deepseek_fusion.knowledge.matching import folded
 from deepseek_fusion.knowledge.phrase import LONGEST_LIST, fact_ids
 from knowledge_samples import GRAPHS
 

@@ -15,10 +15,10 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.coverage import map_coverage
-from deepseek_fusion.evaluation.ontology import find_ontology
 from deepseek_fusion.evaluation.questions.exam import Item, read_exam, write_exam
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
+from deepseek_fusion.knowledge.ontology import find_ontology
 
 TERMS = {
     "disease": [],

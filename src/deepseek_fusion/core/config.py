@@ -13,7 +13,14 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from deepseek_fusion.core.phases import PHASES, AdaptConfig, MultitaskConfig, check_phases
+from deepseek_fusion.core.phases import (
+    PHASES,
+    AdaptConfig,
+    DistilConfig,
+    MultitaskConfig,
+    ReinforceConfig,
+    check_phases,
+)
 from deepseek_fusion.core.section import Section
 
 
@@ -116,7 +123,8 @@ class TrainingConfig(Section):
         default=("instruct",),
         min_length=1,
         description="What is taught, in order, each phase from the adapter of the one before: `adapt` (documents), "
-        "`instruct` (lessons), `multitask` (labels); `adapt+instruct` for two at once.",
+        "`instruct` (lessons), `distil` (a teacher), `reinforce` (verified answers), `multitask` (labels); "
+        "`adapt+instruct` for two at once.",
     )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
     replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
@@ -147,6 +155,8 @@ class TrainingConfig(Section):
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
     adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="Phase `adapt`.")
     multitask: MultitaskConfig = Field(default_factory=MultitaskConfig, description="Phase `multitask`.")
+    distil: DistilConfig = Field(default_factory=DistilConfig, description="Phase `distil`.")
+    reinforce: ReinforceConfig = Field(default_factory=ReinforceConfig, description="Phase `reinforce`.")
 
     @field_validator("phases")
     @classmethod

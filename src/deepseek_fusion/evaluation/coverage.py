@@ -19,11 +19,11 @@ import numpy as np
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.evaluation.ontology import Ontology, find_ontology
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate, wilson
 from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.ontology import Ontology, find_ontology
 
 WEAKEST, LEAST = 20, 3
 """How many weak branches are named, and how many facts each has at least."""

@@ -198,6 +198,24 @@ def save_adapter(model: nn.Module, config: LoraConfig, base: str, folder: Path, 
     (folder / ADAPTER_CONFIG).write_text(text, encoding="utf-8")
 
 
+def begin_lora(model: nn.Module, config: LoraConfig, seed: int, start: Path | None) -> None:
+    """Attach fresh adapters, or those of the phase before to train them on, in place.
+
+    Raises:
+        FusionError: those have another shape than is configured, or were made for another model.
+    """
+    if start is None:
+        attach_lora(model, config, seed)
+        return
+    load_adapter(model, start)
+    made = json.loads((start / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    if (made["r"], made["lora_alpha"]) != (config.rank, config.alpha):
+        raise FusionError(
+            f"training.lora: the phase before left an adapter of rank {made['r']} and alpha {made['lora_alpha']:g}, "
+            f"not {config.rank} and {config.alpha:g}; use one shape in all phases."
+        )
+
+
 def load_adapter(model: nn.Module, folder: Path) -> None:
     """Attach the adapter in `folder` to a base model, in place.
 

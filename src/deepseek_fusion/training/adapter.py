@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,32 @@ def train_adapter(
             courses[name] = task_course(language, section, labels)
     course = together(list(courses.values()))
     loop = _loop(language, section, course, read_replay(replay) if replay is not None else None, before)
-    loop.resume(out / "checkpoint.safetensors")
-    loop.run(out / "checkpoint.safetensors")
-    save_adapter(language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
-    report = {**loop.report(), "batch_tokens": courses.get("instruct", course).batch_tokens}
-    for own in courses.values():
-        report |= own.finish(out / "adapter")
+    planned = courses.get("instruct", course).batch_tokens
+    carry_out(loop, out, section, model, before, planned, *(own.finish for own in courses.values()))
+
+
+def carry_out(
+    loop: Loop,
+    out: Path,
+    section: TrainingConfig,
+    model: ModelSource,
+    before: Artifact | None,
+    batch_tokens: int | None,
+    *finish: Callable[[Path], Mapping[str, Any]],
+) -> None:
+    """Train to the end, from the checkpoint in `out` if there is one; write `adapter/` and `training.json`.
+
+    Args:
+        before: the adapter of the phase before.
+        finish: writes what belongs into the folder of the adapter besides, and tells what `training.json` says of it.
+    """
+    checkpoint = out / "checkpoint.safetensors"
+    loop.resume(checkpoint)
+    loop.run(checkpoint)
+    save_adapter(loop.language.model, section.lora, model.path, out / "adapter", section.adapter_scale)
+    report = {**loop.report(), "batch_tokens": batch_tokens}
+    for own in finish:
+        report |= own(out / "adapter")
     write_json(out / "training.json", {**report, **_history(section, before)})
     for left in out.glob("*checkpoint.safetensors*"):  # the last one, and what a kill in mid-write left
         left.unlink()

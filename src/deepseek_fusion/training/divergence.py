@@ -44,7 +44,12 @@ class Teacher:
 
 
 def divergence(hidden_ND: Tensor, head_VD: Tensor, teacher: Teacher) -> Tensor:
-    """Sum over positions of KL(teacher || model), with the teacher's rest compared as one bucket.
+    """Sum over positions of KL(teacher || model), with the teacher's rest compared as one bucket."""
+    return divergences(hidden_ND, head_VD, teacher).sum()
+
+
+def divergences(hidden_ND: Tensor, head_VD: Tensor, teacher: Teacher) -> Tensor:
+    """KL(teacher || model) at each position, [N]; for a certain teacher this is minus the log-likelihood.
 
     Loss and gradient are computed together, chunk by chunk, so logits are never stored; the head is frozen.
     """
@@ -58,7 +63,7 @@ class _Divergence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, teacher: Teacher) -> Tensor:
         grad_ND = torch.empty_like(hidden_ND)
-        total = torch.zeros((), device=hidden_ND.device)
+        loss_N = torch.empty(len(hidden_ND), device=hidden_ND.device)
         for start in range(0, len(hidden_ND), CHUNK):
             rows = slice(start, start + CHUNK)
             tokens, p = teacher.tokens_NK[rows], teacher.probability_NK[rows]
@@ -67,15 +72,15 @@ class _Divergence(torch.autograd.Function):
             q_NV = log_q_NV.exp_()
             rest_p = (1 - p.sum(1)).clamp_min_(0)
             rest_q = (1 - log_q.exp().sum(1)).clamp_min_(1e-9)
-            total += (torch.xlogy(p, p) - p * log_q).sum() + (torch.xlogy(rest_p, rest_p) - rest_p * rest_q.log()).sum()
+            loss_N[rows] = (torch.xlogy(p, p) - p * log_q).sum(1) + torch.xlogy(rest_p, rest_p) - rest_p * rest_q.log()
             # d/dz_v = q_v - p_v for kept tokens; the rest of the teacher is spread as the model itself spreads it
             kept = log_q.exp()
             q_NV.mul_((1 - rest_p / rest_q)[:, None]).scatter_(1, tokens, kept - p)
             grad_ND[rows] = q_NV.to(head_VD.dtype) @ head_VD
         ctx.save_for_backward(grad_ND)
-        return total
+        return loss_N
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_N: Tensor) -> tuple[Tensor, None, None]:
         (grad_ND,) = ctx.saved_tensors
-        return grad_ND * grad, None, None
+        return (grad_ND * grad_N[:, None]).to(grad_ND.dtype), None, None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import safe_open
@@ -34,6 +34,8 @@ FLOOR = 0.1
 MOMENTS = ("exp_avg", "exp_avg_sq")
 NODES = {"cpu": 1024, "cuda": 16384}
 """Tokens in one pass through the model; a larger step takes several and adds their gradients."""
+NAMED = 24
+"""Tokens of a row that name it in an error."""
 
 
 class Batch(Protocol):
@@ -53,6 +55,15 @@ class Batch(Protocol):
 
     def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
         """Sum over the places of some of the rows, in nats, given their hidden states in order."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A batch that has more to tell of its step than a loss; the curve shows it."""
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """Numbers by name."""
 
 
 class Objective(Protocol):
@@ -129,10 +140,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Taken:
-    """One step: mean loss of each objective (nats a position, 0 where it read nothing), and tokens read."""
+    """One step: mean loss of each objective (nats a position, 0 where it read nothing), tokens read, other figures."""
 
     losses: dict[str, float]
     tokens: int
+    figures: dict[str, float]
 
 
 class Loop:
@@ -169,7 +181,7 @@ class Loop:
                 taken = self.step()
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
-                shown = {self._column(name): loss for name, loss in taken.losses.items()}
+                shown = {self._column(name): loss for name, loss in taken.losses.items()} | taken.figures
                 bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
                 if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
@@ -187,7 +199,7 @@ class Loop:
         state = self.progress
         before = sum(state.tokens.values())
         rate = self._learning_rate(state.step)
-        losses = self._gradients()
+        losses, figures = self._gradients()
         if not all(map(math.isfinite, losses.values())):
             raise FusionError(
                 f"training: the loss is not a number at step {state.step + 1}; lower {self.config.rate_field} "
@@ -209,12 +221,13 @@ class Loop:
                 **{self._column(name): round(loss, 5) for name, loss in losses.items()},
                 "gradient_norm": round(norm.item(), 5),
                 "learning_rate": rate,
+                **{name: round(figure, 5) for name, figure in figures.items()},
             }
         )
-        return Taken(losses, sum(state.tokens.values()) - before)
+        return Taken(losses, sum(state.tokens.values()) - before, figures)
 
-    def _gradients(self) -> dict[str, float]:
-        """Add the gradient of this step; returns the mean loss of each objective.
+    def _gradients(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Add the gradient of this step; returns the mean loss of each objective and what else the batches tell.
 
         All rows of all objectives go through the model together, so that products are large and beginnings shared.
         """
@@ -243,7 +256,13 @@ class Loop:
                     losses[objective.name] += loss.item()
                     total = total + objective.weight * loss
             total.backward()
-        return losses
+        figures = {
+            name: value
+            for _, batch, _ in batches
+            if isinstance(batch, Telling)
+            for name, value in batch.figures.items()
+        }
+        return losses, figures
 
     def _count(self, tokens: int, positions: int) -> None:
         """Forward and backward through frozen weights take two multiply-adds a weight each; no weight gradients."""
@@ -301,6 +320,15 @@ class Loop:
     def _column(self, objective: str) -> str:
         """Name of an objective's loss in the curve; that of the first is the loss."""
         return "loss" if objective == self.objectives[0].name else f"{objective}_loss"
+
+
+def not_a_number(language: Language, objective: Objective, step: int, row: Row) -> FusionError:
+    """The error for a batch of an objective whose loss is not finite, named by how one of its rows begins."""
+    begins = language.decode(list(row[:NAMED]))
+    return FusionError(
+        f"training.{objective.name}: the loss is not a number at step {step + 1}, in the batch with {begins!r}; lower "
+        f"training.{objective.name}.learning_rate and run again."
+    )
 
 
 def _peak_memory_mb() -> float:

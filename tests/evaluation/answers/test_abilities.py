@@ -22,9 +22,9 @@ from deepseek_fusion.evaluation.answers.abilities import (
     sit_abilities,
 )
 from deepseek_fusion.evaluation.answers.general import QUESTIONS
-from deepseek_fusion.evaluation.answers.matching import folded
 from deepseek_fusion.evaluation.questions.instructions import INSTRUCTIONS
 from deepseek_fusion.knowledge.language import fold
+from deepseek_fusion.knowledge.matching import folded
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.prompts import PROMPTS
 

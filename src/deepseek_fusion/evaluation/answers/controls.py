@@ -13,12 +13,12 @@ from deepseek_fusion.core.artifacts import Artifact, write_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.answers.answering import answer_all, score_all
-from deepseek_fusion.evaluation.answers.matching import is_listed
 from deepseek_fusion.evaluation.answers.sitting import load_taught, read_prompts
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Family, Item
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
 from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.matching import is_listed
 from deepseek_fusion.knowledge.phrase import join, phrase
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource

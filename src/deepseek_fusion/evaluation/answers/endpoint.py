@@ -24,12 +24,12 @@ from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.answers.answering import SLACK
 from deepseek_fusion.evaluation.answers.general import QUESTIONS
-from deepseek_fusion.evaluation.answers.matching import is_mentioned
 from deepseek_fusion.evaluation.answers.sitting import chosen_row, written_row
 from deepseek_fusion.evaluation.exams.prompts import letter_in, lettered, without_thought
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.knowledge.language import language_of
+from deepseek_fusion.knowledge.matching import is_mentioned
 
 CONTINUE = {
     "en": "Continue this sentence with nothing but what comes next: {}",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deepseek_fusion.evaluation.answers.answering import answer_all
-from deepseek_fusion.evaluation.answers.matching import is_listed
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.robustness.attack import Attack
 from deepseek_fusion.evaluation.robustness.tokens import Target
+from deepseek_fusion.knowledge.matching import is_listed
 from deepseek_fusion.models.loading import Language
 
 

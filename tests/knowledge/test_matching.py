@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.evaluation.answers.matching import is_declined, is_listed, is_mentioned
+from deepseek_fusion.knowledge.matching import Accepted, Verdict, is_declined, is_listed, is_mentioned, verify
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,27 @@ def test_declining(answer: str) -> None:
 @pytest.mark.parametrize("answer", ["Fever, cough", "It is known by the code M10.9", "发烧", "", "I know it: gout."])
 def test_answering_is_not_declining(answer: str) -> None:
     assert not is_declined(answer)
+
+
+GOUT = Accepted((("Joint Pain", "Arthralgia"), ("Nausea and Vomiting",), ("Nausea",)), ("Pain",), wanted=2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Joint Pain", Verdict(1, 0, 0, 0, False)),
+        ("joint pain, nausea and vomiting.", Verdict(2, 0, 0, 0, False)),
+        ("Nausea and Vomiting, nausea", Verdict(2, 0, 0, 0, False)),
+        ("arthralgia", Verdict(0, 1, 0, 0, False)),
+        ("Joint Pain, arthralgia", Verdict(1, 0, 0, 1, False)),
+        ("Joint Pain, Joint Pain", Verdict(1, 0, 0, 1, False)),
+        ("pain", Verdict(0, 0, 1, 0, False)),
+        ("pain, fever; nausea", Verdict(1, 0, 1, 1, False)),
+        ("Joint Pains", Verdict(0, 0, 0, 1, False)),
+        ("", Verdict(0, 0, 0, 0, False)),
+        ("I do not know.", Verdict(0, 0, 0, 1, True)),
+        ("我不知道。", Verdict(0, 0, 0, 1, True)),
+    ],
+)
+def test_every_item_of_an_answer_is_judged_once(answer: str, expected: Verdict) -> None:
+    assert verify(answer, GOUT) == expected
