@@ -137,7 +137,7 @@ class Loop:
                 taken = self.step()
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
-                shown = {**{_column(name): loss for name, loss in taken.losses.items()}, **taken.figures}
+                shown = {**{self._column(name): loss for name, loss in taken.losses.items()}, **taken.figures}
                 bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
                 if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
@@ -171,7 +171,7 @@ class Loop:
             {
                 "step": state.step,
                 "tokens": sum(state.tokens.values()),
-                **{_column(name): round(loss, 5) for name, loss in losses.items()},
+                **{self._column(name): round(loss, 5) for name, loss in losses.items()},
                 "gradient_norm": round(norm.item(), 5),
                 "learning_rate": rate,
                 **{name: round(figure, 5) for name, figure in figures.items()},
@@ -270,6 +270,10 @@ class Loop:
             "curve": state.curve,
         }
 
+    def _column(self, objective: str) -> str:
+        """Name of an objective's loss in the curve; that of the first is the loss."""
+        return "loss" if objective == self.objectives[0].name else f"{objective}_loss"
+
 
 def not_a_number(language: Language, objective: Objective, step: int, row: Row) -> FusionError:
     """The error for a batch of an objective whose loss is not finite, named by how one of its rows begins."""
@@ -278,11 +282,6 @@ def not_a_number(language: Language, objective: Objective, step: int, row: Row) 
         f"training.{objective.name}: the loss is not a number at step {step + 1}, in the batch with {begins!r}; lower "
         f"training.{objective.name}.learning_rate and run again."
     )
-
-
-def _column(objective: str) -> str:
-    """Name of an objective's loss in the curve."""
-    return "loss" if objective == "lesson" else f"{objective}_loss"
 
 
 def _peak_memory_mb() -> float:
