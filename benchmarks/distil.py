@@ -179,9 +179,8 @@ def _taught(
     student = _student(model, options.drop)
     section = TrainingConfig(lora=LoraConfig(rank=16), learning_rate=1e-3, seed=seed)
     order = teachings.order * options.epochs
-    batches = [
-        [order[i] for i in batch] for batch in plan_batches([len(teachings.samples[i]) for i in order], BATCH, seed)
-    ]
+    lengths = [len(teachings.samples[i]) for i in order]
+    batches = [[order[i] for i in batch] for batch in plan_batches(lengths, options.batch, seed)]
     attach_lora(student.model, section.lora, seed)
     fuse(student.model)
     loop = Loop(
