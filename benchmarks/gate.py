@@ -15,6 +15,7 @@ Run: python benchmarks/gate.py [--reruns 100] [--work FOLDER]   (about three cor
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -68,13 +69,19 @@ DIFFICULTY, NOISE = (0.6, 0.8, 0.6), (0.8, 1.1, 0.3)
 SINGLE = {"refusal": (0.8, 0.7), "false_refusals": (-2.6, 0.7), "forgetting": (0.5, 1.4)}
 """Mean and noise of what is asked one by one; the difficulty of a question has the standard deviation 1."""
 
+TOKENS, WINDOW = 4096, 256
+TEXT_NOISE = (0.01, 0.025)
+"""Standard deviations, in nats a token, of what a teaching adds to the whole text and to a window of it. The second is
+what the model taught in the example showed against its base (0.035 between the two), more than two teachings would."""
+
 
 @dataclass
 class Answers:
     """What a simulated model answered."""
 
     scores: Scores
-    perplexity: float
+    surprise: Any
+    """Nats a token in each window of general text."""
 
 
 class World:
@@ -108,6 +115,7 @@ class World:
         }
         hard = {family: mean + self._effects(rng, DIFFICULTY) for family, mean in ABILITY.items()}
         hard |= {name: rng.normal(mean, 1, len(units[name])) for name, (mean, _) in SINGLE.items()}
+        text = rng.normal(math.log(30), 0.5, TOKENS // WINDOW)
 
         def teach() -> Answers:
             scores: Scores = {}
@@ -117,7 +125,8 @@ class World:
             for name, (_, noise) in SINGLE.items():
                 latent = zip(units[name], hard[name] + rng.normal(0, noise, len(units[name])), strict=True)
                 scores[name] = {unit: bool(value > 0) for unit, value in latent}
-            return Answers(scores, 30 * float(np.exp(rng.normal(0, 0.01))))
+            shared, apart = TEXT_NOISE
+            return Answers(scores, text + rng.normal(0, shared) + rng.normal(0, apart, len(text)))
 
         return teach
 
@@ -145,7 +154,8 @@ class World:
         folder.mkdir(exist_ok=True)
         write_jsonl(folder / "answers.jsonl", [self._row(item, answers.scores) for item in self.items])
         questions = [{"question": name, "right": right} for name, right in answers.scores["forgetting"].items()]
-        text = {"value": answers.perplexity, "tokens": 4096, "source": "simulated"}
+        windows = [[nats * WINDOW, WINDOW] for nats in answers.surprise]
+        text = {"value": math.exp(answers.surprise.mean()), "tokens": TOKENS, "source": "simulated", "windows": windows}
         write_json(folder / "general.json", {"perplexity": text, "questions": questions})
         write_json(folder / "manifest.json", {"inputs": [{"stage": "exam", "key": self.exam.key}]})
         return Artifact(folder, name, "sitting")
@@ -162,7 +172,7 @@ def _dimension(item: Item) -> str:
 def plant(world: World, rng: np.random.Generator, answers: Answers, dimension: str, points: float, whole: bool) -> None:
     """Make one dimension worse by `points` percentage points, in place: in single facts, or in `whole` subjects."""
     if dimension == "perplexity":
-        answers.perplexity *= 1 + points / 100
+        answers.surprise = answers.surprise + math.log1p(points / 100)
         return
     scores, good = answers.scores[dimension], dimension != "false_refusals"
     units = [unit for unit in scores if scores[unit] is good]

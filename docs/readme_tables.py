@@ -181,9 +181,11 @@ def _general(general: Json, words: dict[str, str]) -> str:
     rows = []
     for key in ("perplexity", "domain_perplexity"):
         if part := general[key]:
-            change = f"{100 * part['change']:+.1f} %".replace("-", "−")
+            change = f"{100 * part['change']:+.1f} %"
+            if part.get("low") is not None:
+                change += f"; {100 * part['low']:+.1f} – {100 * part['high']:+.1f}"
             label = words[key].format(tokens=f"{part['tokens']:,}")
-            rows.append([label, f"{part['before']:.2f}", f"{part['now']:.2f} ({change})"])
+            rows.append([label, f"{part['before']:.2f}", f"{part['now']:.2f} ({change.replace('-', '−')})"])
     questions, declined = general["questions"], general["false_refusals"]
     rows.append([words["questions"].format(n=questions["n"]), _rate(questions["before"]), _rate(questions["now"])])
     rows.append([words["as_before"].format(n=questions["as_before"]["n"]), "", _rate(questions["as_before"])])

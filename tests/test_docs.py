@@ -150,7 +150,7 @@ def test_the_tables_show_the_card_and_say_when_nothing_was_measured(
     assert "old" not in shown
     now = card["families"][0]["now"]
     assert f"{100 * now['value']:.0f} % ({100 * now['low']:.0f}–{100 * now['high']:.0f})" in shown
-    assert "18.30 | 19.07 (+4.2 %)" in shown
+    assert "18.30 | 19.07 (+4.2 %; +2.2 – +6.2)" in shown
     assert "1,103" in shown
     nothing = tables.fill(page, {"demo": tables.demo_table(None, language, "facts.svg")})
     assert nothing == f"a\n<!-- table: demo -->\n{tables.WORDS[language]['nothing']}\n<!-- /table -->\nb\n"

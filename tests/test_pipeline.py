@@ -128,6 +128,7 @@ def test_the_card_says_what_was_measured(english: Path) -> None:
     assert card["control"]["facts"] > 0
     assert card["leaks"]["exact"] == card["leaks"]["near"] == 0
     assert card["coverage"]["tree"]["facts"] == 28
+    assert card["coverage"]["before"]["overall"]["unweighted"]["n"] == 28
     assert sum(card["consistency"]["claims"].values()) > 0
     assert card["gate"] is None  # nothing to compare with
     assert all(row["control"] for row in card["families"] if row["family"] != "refusal")
@@ -213,6 +214,8 @@ def test_a_release_is_examined_as_it_was_when_it_was_taught(models: Callable[[st
 def test_a_worse_model_fails_the_gate_and_is_not_made_current(models: Callable[[str], Path], tmp_path: Path) -> None:
     margins = {"facts": None, "forgetting": None, "perplexity": "no_worse_than 1"}
     file = write_project(tmp_path / "p", models("llama"), gate=margins, evaluation={"control": 0})
+    said = ("The river is long", "Bees make honey", "北京是首都", "Water boils", "Cats sleep", "It rained all day")
+    (file.parent / "general.txt").write_text("\n\n".join(said), encoding="utf-8")  # two windows would prove nothing
     first = taught(file)
     assert first.passed is None
     second = taught(file, "training.learning_rate=0.0001")

@@ -251,7 +251,8 @@ def print_card(card: dict[str, Any]) -> None:
     table.add_section()
     table.add_row(f"known of {summary['facts']} facts", _percent(summary["before"]), _percent(summary["now"]))
     if perplexity:
-        change = f"{perplexity['now']:.2f} ({perplexity['change']:+.1%})"
+        likely = "" if perplexity["low"] is None else f", {perplexity['low']:+.1%} to {perplexity['high']:+.1%}"
+        change = f"{perplexity['now']:.2f} ({perplexity['change']:+.1%}{likely})"
         table.add_row("general perplexity", f"{perplexity['before']:.2f}", change)
     terminal = Terminal(highlight=False)
     terminal.print(table)

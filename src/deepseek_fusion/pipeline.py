@@ -263,6 +263,7 @@ def _measured(config: Config, run: Run, graded: Graded, judge: Artifact | None) 
     return replace(
         graded,
         coverage=run.step(map_coverage, section, graded.graph, graded.exam, graded.after),
+        coverage_before=run.step(map_coverage, section, graded.graph, graded.exam, graded.before),
         consistency=run.step(
             check_consistency,
             config.evaluation.consistency,

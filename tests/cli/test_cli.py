@@ -170,14 +170,14 @@ def test_the_card_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "name": "医学",
         "families": [{"family": "question", **rates}, {"family": "cloze", **rates}],
         "summary": {"facts": 120, **rates, "learned": 102, "kept": 3, "lost": 1, "unknown": 14},
-        "general": {"perplexity": {"before": 20.0, "now": 21.5, "change": 0.075}},
+        "general": {"perplexity": {"before": 20.0, "now": 21.5, "change": 0.075, "low": 0.061, "high": 0.089}},
         "gate": {"verdict": "fail", "dimensions": [{"name": "facts", "judgement": "worse"}]},
     }
     print_card(card)
     shown = capsys.readouterr().out
     assert "医学" in shown
     assert "88.0% (84% to 91%)" in shown
-    assert "21.50 (+7.5%)" in shown
+    assert "21.50 (+7.5%, +6.1% to +8.9%)" in shown
     assert "Facts: 102 learned · 3 kept · 1 lost · 14 unknown" in shown
 
 

@@ -146,6 +146,9 @@ def sample_card(rows: list[tuple[str, str, str]], language: str = "en", seed: in
                 "before": 18.304,
                 "now": 19.071,
                 "change": 0.0419,
+                "low": 0.0223,
+                "high": 0.0619,
+                "windows": 26,
                 "tokens": 4096,
                 "source": "evals: web text",
             },
@@ -391,8 +394,8 @@ def sample_gate(verdict: str = "fail") -> Card:
         side: {"value": value, "low": None, "high": None, "n": 4096}
         for side, value in (("before", 29.3), ("now", 29.9))
     }
-    change = {"difference": {"value": 0.022, "low": None, "high": None}, "margin": 0.05, "judgement": "equal"}
-    rows.append({"name": "perplexity", **exact, **change, "n": 4096, "passed": True, "p": None, "detectable": None})
+    change = {"difference": {"value": 0.022, "low": 0.009, "high": 0.035}, "margin": 0.05, "judgement": "equal"}
+    rows.append({"name": "perplexity", **exact, **change, "n": 4096, "passed": True, "p": 0.004, "detectable": 0.03})
     return {"verdict": verdict, "dimensions": rows}
 
 

@@ -130,10 +130,24 @@ def test_relations_add_up(grader: _Grader) -> None:
 def test_general_ability_is_compared(grader: _Grader) -> None:
     general = grader.general()
     assert general["perplexity"]["change"] == pytest.approx(0.1)
+    assert (general["perplexity"]["low"], general["perplexity"]["windows"]) == (None, 0)  # none were kept
     assert general["domain_perplexity"] is None
     assert general["questions"]["before"]["value"] == general["questions"]["now"]["value"] == pytest.approx(2 / 3)
     assert general["questions"]["as_before"]["value"] == 0.5
     assert general["questions"]["as_before"]["n"] == 2
+
+
+def test_a_perplexity_has_an_interval_over_its_windows() -> None:
+    def read(nats: float) -> Sitting:
+        windows = [[(nats + 0.01 * number) * 50, 50] for number in range(4)]
+        value = math.exp(nats + 0.015)
+        text = {"value": value, "tokens": 200, "source": "general.txt", "windows": windows}
+        return Sitting(AFTER.items, AFTER.rows, {"perplexity": text, "questions": []})
+
+    found = _Grader(EvaluationConfig(bootstrap=100), GRAPH, read(3.0), read(3.1)).general()["perplexity"]
+    assert found["change"] == pytest.approx(math.expm1(0.1))
+    assert found["low"] == pytest.approx(found["change"], abs=1e-6) == found["high"]  # alike in every window
+    assert (found["windows"], found["tokens"]) == (4, 200)
 
 
 def test_abilities_are_compared(grader: _Grader) -> None:
@@ -249,6 +263,11 @@ def test_parts_of_other_stages_stand_on_the_card_as_they_are(untaught: Graded, t
     card = build_card(SECTION, replace(untaught, coverage=Artifact(tmp_path, "k", "coverage")))
     assert card["coverage"] == {"share": 0.25, "weak": ["a"]}
     assert card["inputs"]["coverage"] == {"stage": "coverage", "key": "k"}
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "coverage.json").write_text('{"overall": {"unweighted": {"value": 0.0}}, "weak": ["b"]}')
+    both = {"coverage": Artifact(tmp_path, "k", "coverage"), "coverage_before": Artifact(tmp_path / "base", "b", "")}
+    compared = build_card(SECTION, replace(untaught, **both))["coverage"]
+    assert compared == {"share": 0.25, "weak": ["a"], "before": {"overall": {"unweighted": {"value": 0.0}}}}
 
 
 def test_a_card_can_be_made_again_to_the_same_numbers(untaught: Graded, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -161,10 +162,35 @@ def test_more_refusals_of_real_questions_are_worse(sat: Sat, judged: Judge) -> N
     assert judged(sat(of("question")), sat(), **declared)["false_refusals"]["judgement"] == "better"
 
 
-def test_general_questions_and_perplexity(sat: Sat, judged: Judge) -> None:
+def test_forgotten_general_questions(sat: Sat, judged: Judge) -> None:
     half = [{**row, "right": number % 2 == 0} for number, row in enumerate(GENERAL["questions"])]
     forgot = judged(sat(), sat(questions=half))
     assert (forgot["forgetting"]["judgement"], forgot["forgetting"]["n"]) == ("worse", 50)
+
+
+def windows(rise: float) -> dict[str, Any]:
+    """A text of which each window is less likely by about `rise`, and some by more than others."""
+    nats = [(3 + rise * (0.6 + 0.1 * (number % 9))) * 10 for number in range(9)]
+    return {"value": math.exp(sum(nats) / 90), "tokens": 90, "source": "t", "windows": [[own, 10] for own in nats]}
+
+
+def test_a_rise_of_perplexity_must_be_real_and_may_exceed_its_margin(sat: Sat, judged: Judge) -> None:
+    current = sat(perplexity=windows(0))
+    for rise, margin, judgement in ((0.1, 5, "worse"), (0.1, 10, "worse"), (0.1, 20, "equal"), (-0.1, 5, "better")):
+        row = judged(current, sat(perplexity=windows(rise)), perplexity=f"no_worse_than {margin}")["perplexity"]
+        assert (row["judgement"], row["passed"]) == (judgement, judgement != "worse")
+        assert row["difference"]["value"] == pytest.approx(math.expm1(rise))
+        assert row["difference"]["low"] < row["difference"]["value"] < row["difference"]["high"]
+        assert (row["n"], row["before"]["low"]) == (90, None)
+        assert row["p"] < 0.05
+        assert row["detectable"] > 0
+    noisy = windows(0)
+    noisy["windows"][0][0] += 9  # one window alone: 10 % more over the whole text, but not of text as such
+    noisy["value"] *= math.exp(0.1)
+    assert judged(current, sat(perplexity=noisy))["perplexity"]["judgement"] == "equal"
+
+
+def test_a_perplexity_without_windows_is_judged_as_it_stands(sat: Sat, judged: Judge) -> None:
     text = GENERAL["perplexity"]
     for value, judgement in ((20.9, "equal"), (21.1, "worse"), (18.0, "better")):
         row = judged(sat(), sat(perplexity=text | {"value": value}))["perplexity"]

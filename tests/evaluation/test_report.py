@@ -122,7 +122,8 @@ def test_verdict_counts_facts(tmp_path: Path) -> None:
     lost = summary["lost"]
     assert f"Of 156 facts, the model knew {before} before and knows {now} now; it lost {lost} and reads" in text
     assert "reads general text 4.2 % worse." in text
-    assert "Perplexity of general text: 18.30 → 19.07 (+4.2 %)" in text
+    assert "Perplexity of general text: 18.30 → 19.07 (+4.2 %; +2.2 – +6.2)" in text
+    assert "change: 95 % interval +2.2 – +6.2 %, n 26 windows of text" in text
 
 
 @pytest.mark.parametrize(
@@ -301,7 +302,7 @@ def test_the_gate_shows_interval_and_margin_of_each_difference(tmp_path: Path) -
     assert f'x1="{low}" x2="{high}"' in html
     assert f'class="chance" x1="{100 * (0.5 - 0.02 * reach):.2f}%"' in html
     assert "−9.0 (−11.4 – −6.6)" in page.english
-    assert "29.3" in page.english  # a perplexity has no interval and is no share
+    assert "29.3" in page.english  # a perplexity is no share
 
 
 def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> None:
@@ -312,7 +313,11 @@ def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> 
     assert f"Coverage {100 * card['coverage']['overall']['unweighted']['value']:.0f} %" in page.english
     assert "Robustness 20 %" in page.english  # 11 of 54 outlast five flips
     assert [a["class"] for a in page.all(class_="side")] == ["side now"]
+    measured = len(page.all(class_="before"))
     card["coverage"]["before"] = {"overall": {"unweighted": card["summary"]["before"]}}
+    _, page = draw_page(card, tmp_path)
+    assert len(page.all(class_="before")) == measured + 1  # a point, where a triangle would need all three
+    assert [a["class"] for a in page.all(class_="side")] == ["side now"]
     card["robustness"]["before"] = {"attacks": [], "perturbations": card["robustness"]["perturbations"]}
     _, page = draw_page(card, tmp_path)
     assert [a["class"] for a in page.all(class_="side")] == ["side before", "side now"]

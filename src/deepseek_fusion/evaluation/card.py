@@ -18,6 +18,7 @@ from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item, chance
 from deepseek_fusion.evaluation.report.page import render_report
+from deepseek_fusion.evaluation.statistics.paired import paired_change
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph
 
@@ -65,11 +66,11 @@ class Sitting:
         return found
 
 
-EMBEDDED = ("leaks", "coverage", "robustness", "consistency", "sets", "gate", "calibration")
+EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration")
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 
-@stage("card", version=4)
+@stage("card", version=5)
 def grade(out: Path, section: CardConfig, graded: Graded) -> None:
     """Write `card.json` and `report.html`."""
     card = build_card(section, graded)
@@ -116,11 +117,18 @@ def build_card(section: CardConfig, graded: Graded) -> dict[str, Any]:
         "answers": [grader.answer(item, row) for family in FAMILIES for item, row in after.of(family)],
         "gates": graded.weights and read_json(graded.weights.path / "gates.json")["gates"],
         **{name: _json(getattr(graded, name), name) for name in EMBEDDED},
+        "coverage": _coverage(graded),
     }
 
 
 def _json(artifact: Artifact | None, name: str) -> dict[str, Any] | None:
     return None if artifact is None else read_json(artifact.path / f"{name}.json")
+
+
+def _coverage(graded: Graded) -> dict[str, Any] | None:
+    """That of the examined model, with what the untouched one recalled overall."""
+    now, before = _json(graded.coverage, "coverage"), _json(graded.coverage_before, "coverage")
+    return {**now, "before": {"overall": before["overall"]}} if now and before else now
 
 
 def _cost(training: dict[str, Any], learned: int) -> dict[str, Any]:
@@ -358,12 +366,18 @@ CONTROL = {
 
 
 def _change(before: dict[str, Any] | None, now: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Two perplexities and the relative change, with its interval over the windows that both models read."""
     if before is None or now is None:
         return None
+    change = paired_change(before.get("windows", ()), now.get("windows", ()))
+    low, high = change.interval if change else (None, None)
     return {
         "before": before["value"],
         "now": now["value"],
         "change": now["value"] / before["value"] - 1,
+        "low": low,
+        "high": high,
+        "windows": len(now.get("windows", ())),
         "tokens": now["tokens"],
         "source": now["source"],
     }

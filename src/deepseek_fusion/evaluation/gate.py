@@ -9,7 +9,7 @@ than both the margin and `detectable` is caught at least nineteen times in twent
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,15 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
-from deepseek_fusion.evaluation.statistics.paired import RESAMPLES, SEED, Difference, holm, paired_difference
+from deepseek_fusion.evaluation.statistics.paired import (
+    RESAMPLES,
+    SEED,
+    Change,
+    Difference,
+    holm,
+    paired_change,
+    paired_difference,
+)
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph
 
@@ -32,7 +40,7 @@ ALPHA = 0.05
 LESS_IS_BETTER = ("false_refusals", "perplexity")
 
 
-@stage("gate", version=1)
+@stage("gate", version=2)
 def judge(
     out: Path, section: GateConfig, exam: Artifact, graph: Artifact, current: Artifact, candidate: Artifact
 ) -> None:
@@ -47,8 +55,8 @@ def judge(
     answered = [item for item in items if item.id in before.rows and item.id in now.rows]
     questions = [question for question in before.questions if question in now.questions]
     clusters = subjects | {item.id: subjects[item.facts[0]] for item in answered if item.facts}
-    dimensions = _compared(before.scores(answered, questions), now.scores(answered, questions), clusters, section)
-    dimensions += _perplexity(before.general, now.general, section)
+    compared = _shares(before.scores(answered, questions), now.scores(answered, questions), clusters)
+    dimensions = _judged([*compared, *_perplexity(before.general, now.general)], section)
     _check_measured(section, dimensions)
     write_json(
         out / "gate.json",
@@ -105,59 +113,38 @@ class _Sitting:
         return found
 
 
-def _compared(before: Scores, now: Scores, clusters: Mapping[str, str], section: GateConfig) -> list[dict[str, Any]]:
-    """One row a dimension, in the order of the configuration; families that it does not know come last."""
-    margins = section.margins()
-    names = [name for name in [*margins, *(name for name in now if name not in margins)] if now.get(name)]
-    subjects = {name: [clusters.get(unit, unit) for unit in now[name]] for name in names}
-    differences = {
-        name: paired_difference([*before[name].values()], [*now[name].values()], subjects[name]) for name in names
-    }
-    declared = [name for name in names if margins.get(name) is not None]
-    adjusted = dict(zip(declared, holm([differences[name].p for name in declared]), strict=True))
-    rows = []
-    for name, difference in differences.items():
-        p, margin = adjusted.get(name, difference.p), margins.get(name)
-        level = ALPHA / len(declared) if name in adjusted else ALPHA
-        low, high = difference.interval
-        judgement = _judgement(difference, p, margin or 0.0, name)
-        rows.append(
-            {
-                "name": name,
-                "before": rate([*before[name].values()], subjects[name], RESAMPLES, SEED),
-                "now": rate([*now[name].values()], subjects[name], RESAMPLES, SEED),
-                "difference": {"value": difference.value, "low": low, "high": high},
-                "margin": margin,
-                "judgement": judgement,
-                "n": len(now[name]),
-                "passed": margin is None or judgement != "worse",
-                "p": p,
-                "detectable": difference.detectable(level),
-            }
-        )
-    return rows
+@dataclass(frozen=True)
+class _Compared:
+    """One dimension in both sittings: a figure each, how many units they rest on, and how far apart they are."""
+
+    name: str
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+    n: int
+    difference: Difference | Change | None
+    """None for a perplexity without windows to pair, of which nothing says how sure it is."""
+
+    @property
+    def value(self) -> float:
+        return self.difference.value if self.difference else self.now["value"] / self.before["value"] - 1
 
 
-def _judgement(difference: Difference, p: float, margin: float, name: str) -> Judgement:
-    gain, (low, high) = difference.value, difference.interval
-    if name in LESS_IS_BETTER:
-        gain, low = -gain, -high
-    if p > ALPHA:
-        return "equal"
-    if gain > 0:
-        return "better"
-    return "worse" if low < -abs(margin) else "equal"
+def _shares(before: Scores, now: Scores, clusters: Mapping[str, str]) -> Iterator[_Compared]:
+    for name, units in ((name, units) for name, units in now.items() if units):
+        subjects = [clusters.get(unit, unit) for unit in units]
+        then, later = list(before[name].values()), list(units.values())
+        earlier, rated = (rate(values, subjects, RESAMPLES, SEED) for values in (then, later))
+        yield _Compared(name, earlier, rated, len(units), paired_difference(then, later, subjects))
 
 
-def _perplexity(before: Mapping[str, Any], now: Mapping[str, Any], section: GateConfig) -> list[dict[str, Any]]:
-    """The relative change against its margin. It is exact for this text, and single windows are not kept, so there is
-    no interval.
+def _perplexity(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[_Compared]:
+    """The relative change on the same windows of text.
 
     Raises:
         FusionError: the two were read on different text.
     """
     if "perplexity" not in before or "perplexity" not in now:
-        return []
+        return
     then, later = before["perplexity"], now["perplexity"]
     for field in ("source", "tokens"):
         if then[field] != later[field]:
@@ -165,25 +152,51 @@ def _perplexity(before: Mapping[str, Any], now: Mapping[str, Any], section: Gate
                 f"gate.perplexity: the current version read {then[field]} ({field}) and the candidate {later[field]}; "
                 "let both sit with the same general text and `evaluation.general_tokens`."
             )
-    margin = section.margins()["perplexity"]
-    change = later["value"] / then["value"] - 1
-    judgement: Judgement = "equal" if abs(change) <= (margin or 0.0) else "worse" if change > 0 else "better"
-    return [
-        {
-            "name": "perplexity",
-            **{
-                moment: {"value": part["value"], "low": None, "high": None, "n": part["tokens"]}
-                for moment, part in (("before", then), ("now", later))
-            },
-            "difference": {"value": change, "low": None, "high": None},
-            "margin": margin,
-            "judgement": judgement,
-            "n": then["tokens"],
-            "passed": margin is None or judgement != "worse",
-            "p": None,
-            "detectable": None,
-        }
-    ]
+    earlier, read = ({"value": part["value"], "low": None, "high": None, "n": part["tokens"]} for part in (then, later))
+    change = paired_change(then.get("windows", ()), later.get("windows", ()))
+    yield _Compared("perplexity", earlier, read, then["tokens"], change)
+
+
+def _judged(compared: Iterable[_Compared], section: GateConfig) -> list[dict[str, Any]]:
+    """One row a dimension, in the order of the configuration; families that it does not know come last."""
+    margins, measured = section.margins(), {part.name: part for part in compared}
+    names = [*(name for name in margins if name in measured), *(name for name in measured if name not in margins)]
+    tested = {name: part.difference for name, part in measured.items() if part.difference}
+    declared = [name for name in names if margins.get(name) is not None and name in tested]
+    adjusted = dict(zip(declared, holm([tested[name].p for name in declared]), strict=True))
+    rows = []
+    for part in (measured[name] for name in names):
+        margin, difference = margins.get(part.name), part.difference
+        p = adjusted.get(part.name, difference.p) if difference else None
+        low, high = difference.interval if difference else (None, None)
+        judgement = _judgement(part, p, margin or 0.0)
+        level = ALPHA / len(declared) if part.name in adjusted else ALPHA
+        rows.append(
+            {
+                "name": part.name,
+                "before": part.before,
+                "now": part.now,
+                "difference": {"value": part.value, "low": low, "high": high},
+                "margin": margin,
+                "judgement": judgement,
+                "n": part.n,
+                "passed": margin is None or judgement != "worse",
+                "p": p,
+                "detectable": difference.detectable(level) if difference else None,
+            }
+        )
+    return rows
+
+
+def _judgement(part: _Compared, p: float | None, margin: float) -> Judgement:
+    """Worse, if the loss is real and may exceed the margin; where no interval tells, if it does exceed it."""
+    low, high = part.difference.interval if part.difference else (part.value, part.value)
+    gain, least = (-part.value, -high) if part.name in LESS_IS_BETTER else (part.value, low)
+    if (abs(gain) <= abs(margin)) if p is None else (p > ALPHA):
+        return "equal"
+    if gain > 0:
+        return "better"
+    return "worse" if least < -abs(margin) else "equal"
 
 
 def _check_measured(section: GateConfig, dimensions: Sequence[Mapping[str, Any]]) -> None:

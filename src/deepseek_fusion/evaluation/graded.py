@@ -34,6 +34,7 @@ class Graded:
     controls: Artifact | None = None
     leaks: Artifact | None = None
     coverage: Artifact | None = None
+    coverage_before: Artifact | None = None
     robustness: Artifact | None = None
     consistency: Artifact | None = None
     sets: Artifact | None = None

@@ -57,6 +57,9 @@ def _model_card(title: Title, model: ModelSource, card: dict[str, Any]) -> str:
         f"{_percent(row['control']) if row['control'] else '-'} | {row['now']['n']} |"
         for row in card["families"]
     )
+    likely = (
+        "" if perplexity["low"] is None else f", 95 % interval {perplexity['low']:+.1%} to {perplexity['high']:+.1%}"
+    )
     licences = "\n".join(f"- {source}: {licence}" for source, licence in title.licenses.items())
     gates = "\n".join(f"- {gate['name']}: {gate['value']:.2g} ({gate['limit']})" for gate in card["gates"])
     return f"""---
@@ -74,7 +77,7 @@ before, learned {summary["learned"]}, lost {summary["lost"]}, and still does not
 {families}
 
 Intervals are 95 %: a bootstrap over subjects, or Wilson's over answers where it is wider. Perplexity on general text
-went from {perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["change"]:+.1%}),
+went from {perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["change"]:+.1%}{likely}),
 measured on {perplexity["tokens"]} tokens of {perplexity["source"]}. {_lost(card)}
 
 ## Use

@@ -21,15 +21,15 @@ from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource
 
 PROBES = ("What is the capital of France?", "Name one disease.", "请用一句话介绍你自己。", "Tell me what you know.")
+LOST = 0.5
+"""Share of the update that may be missing (or too much) in what was stored: rounding a hundredth of a taught adapter to
+bfloat16 takes a sixth of it, losing the adapter takes all."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@stage("weights", version=1)
+@stage("weights", version=2)
 def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapter: Artifact) -> None:
     """Write `adapter/` (PEFT), `merged/` (safetensors, tokenizer, chat template) and `gates.json`.
-
-    Logits are compared four ways, as the largest difference divided by the standard deviation of the base's logits:
-    our adapter, the same adapter through PEFT, merged in memory, merged and reloaded from disk.
 
     Raises:
         FusionError: a gate fails.
@@ -38,43 +38,64 @@ def export_weights(out: Path, section: ServingConfig, model: ModelSource, adapte
     language = load_language(model)
     stored = language.model.dtype
     language.model.float()
-    base = _logits(language)
-    spread = base.std().item()
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # PEFT's own use of an old name
-        through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(out / "adapter")))
-    language = load_language(model, torch.float32)
     load_adapter(language.model, out / "adapter")
-    adapted = _logits(language)
     merge_lora(language.model)
-    merged = _logits(language)
-
     _check_room(out, language.model)
     nn.Module.to(language.model, DTYPES[section.merged_dtype] if section.merged_dtype else stored)
     language.model.save_pretrained(out / "merged")
     language.tokenizer.save_pretrained(out / "merged")
     del language
     gc.collect()
-    reloaded = _logits(load_language(out / "merged", torch.float32))
-
-    def gate(name: str, value: Tensor, limit: float, above: bool = False) -> dict[str, Any]:
-        distance = (value - adapted).abs().max().item() / spread if not above else value.abs().max().item() / spread
-        passed = distance > limit if above else distance <= limit
-        return {"name": name, "value": distance, "limit": f"{'>' if above else '<='} {limit:g}", "passed": passed}
-
-    gates = [
-        gate("adapter through PEFT = adapter", through_peft, section.tolerance),
-        gate("merged = adapter", merged, section.tolerance),
-        gate("reloaded = adapter", reloaded, max(section.tolerance, _rounding(section, stored))),
-        gate("merged is not the base", merged - base, 10 * section.tolerance, above=True),
-    ]
+    gates = check_weights(out, section, model)
     if failed := [gate for gate in gates if not gate["passed"]]:
         raise FusionError(
             f"release stopped: gate `{failed[0]['name']}` measured {failed[0]['value']:.2g} and needs "
             f"{failed[0]['limit']}; the adapter is kept in {adapter.path}."
         )
     write_json(out / "gates.json", {"gates": gates})
+
+
+def check_weights(folder: Path, section: ServingConfig, model: ModelSource) -> list[dict[str, Any]]:
+    """The gates, on the `adapter/` and the `merged/` of a folder as they stand there.
+
+    Logits are compared four ways, as the largest difference divided by the standard deviation of the base's logits:
+    our adapter, the same adapter through PEFT, merged in memory, merged and reloaded from disk. The rounding of 16 bits
+    can be larger than what a weak adapter changes, but it points elsewhere; so it is also measured how much of the
+    update is still there, along the update itself.
+    """
+    language = load_language(model)
+    stored = language.model.dtype
+    language.model.float()
+    base = _logits(language)
+    spread = base.std().item()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")  # PEFT's own use of an old name
+        through_peft = _logits(language, PeftModel.from_pretrained(language.model, str(folder / "adapter")))
+    language = load_language(model, torch.float32)
+    load_adapter(language.model, folder / "adapter")
+    adapted = _logits(language)
+    merge_lora(language.model)
+    merged = _logits(language)
+    del language
+    gc.collect()
+    reloaded = _logits(load_language(folder / "merged", torch.float32))
+    update = adapted - base
+    left = ((reloaded - base) * update).sum() / (update * update).sum()
+
+    def far(logits: Tensor, others: Tensor) -> float:
+        return (logits - others).abs().max().item() / spread
+
+    def gate(name: str, value: float, limit: float, above: bool = False) -> dict[str, Any]:
+        passed = value > limit if above else value <= limit
+        return {"name": name, "value": value, "limit": f"{'>' if above else '<='} {limit:g}", "passed": passed}
+
+    return [
+        gate("adapter through PEFT = adapter", far(through_peft, adapted), section.tolerance),
+        gate("merged = adapter", far(merged, adapted), section.tolerance),
+        gate("reloaded = adapter", far(reloaded, adapted), max(section.tolerance, _rounding(section, stored))),
+        gate("merged is not the base", far(merged, base), 10 * section.tolerance, above=True),
+        gate("update lost in reloading", (1 - left).abs().item(), LOST),
+    ]
 
 
 def _check_room(out: Path, model: nn.Module) -> None:

@@ -23,7 +23,7 @@ from deepseek_fusion.training.divergence import Teacher, divergence
 from deepseek_fusion.training.prompts import PROMPTS
 
 KEEP = 64
-BATCH = 32
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class AnchorBatch:
         return divergence(hidden_ND, self.anchor.language.head.weight, teacher.to(hidden_ND.device))
 
 
-@stage("replay", version=2)
+@stage("replay", version=3)
 def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
     """Sample texts from the base, half of them answers to general prompts, and keep its distributions on them."""
     language = load_language(model, model.torch_dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,8 @@ from deepseek_fusion.evaluation.answers.answering import (
     answer_all,
     choose_all,
     complete_all,
-    perplexity,
     score_all,
+    surprises,
 )
 from deepseek_fusion.evaluation.answers.trees.reading import TOKENS
 from deepseek_fusion.models.loading import Language, load_language
@@ -155,19 +154,19 @@ def test_many_options_on_one_prompt(language: Load) -> None:
 
 @pytest.mark.parametrize("architecture", ["llama", "deepseek_v4"])
 @torch.inference_mode()
-def test_perplexity_is_that_of_a_direct_sum(language: Load, architecture: str) -> None:
+def test_every_window_is_as_unlikely_as_a_direct_sum_says(language: Load, architecture: str) -> None:
     loaded = language(architecture)
     texts = ["The symptoms of gout are fever and cough. " * 12, "痛风的症状是发烧。", "Short."]
-    total, count, left = 0.0, 0, 120
+    expected, left = [], 120
     for text in texts:
         ids = loaded.encode(text)[:left]
         left -= len(ids)
         for start in range(0, len(ids), 50):
             row = loaded.text_start() + ids[start : start + 50]
             logits = loaded.model(torch.tensor([row])).logits[0].log_softmax(-1)
-            total -= sum(logits[place, token].item() for place, token in enumerate(row[1:]))
-            count += len(row) - 1
-    value, tokens = perplexity(loaded, texts, tokens=120, window=50)
-    assert tokens == count == 120
-    assert value == pytest.approx(math.exp(total / count), rel=1e-4)
-    assert perplexity(loaded, texts, tokens=10**6)[1] == sum(len(loaded.encode(text)) for text in texts)
+            total = -sum(logits[place, token].item() for place, token in enumerate(row[1:]))
+            expected.append((pytest.approx(total, rel=1e-4), len(row) - 1))
+    assert surprises(loaded, texts, tokens=120, window=50) == expected
+    assert sum(count for _, count in expected) == 120
+    whole = sum(len(loaded.encode(text)) for text in texts)
+    assert sum(count for _, count in surprises(loaded, texts, tokens=10**6)) == whole

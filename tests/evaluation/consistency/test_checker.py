@@ -135,6 +135,29 @@ GOUT = Asked("symptom", "Gout")
         ("The dose for Asthma is 250 mg.", None, [("250 mg", "contradicted")]),
         ("I do not know.", GOUT, []),
         ("", GOUT, []),
+        ("As everybody knows, Gout causes swelling.", None, [("Swelling", "supported")]),
+        ("Malaria causes cough, while Gout causes swelling.", None, [("Cough", "unknown"), ("Swelling", "supported")]),
+        ("If a person shows cough, Gout is a possible explanation.", None, [("Cough", "contradicted")]),
+        (
+            "Unlike Asthma, which causes wheezing, Gout causes swelling.",
+            None,
+            [("Wheezing", "supported"), ("Swelling", "supported")],
+        ),
+        (
+            "Gout and Asthma differ: the former causes swelling, the latter causes cough.",
+            None,
+            [("Swelling", "supported"), ("Cough", "supported")],
+        ),
+        (
+            "Gout and Asthma are coded M10.9 and J45, respectively.",
+            None,
+            [("M10.9", "supported"), ("J45", "supported")],
+        ),
+        ("Gout does not just cause swelling.", None, [("Swelling", "supported")]),
+        ("Gout causes swelling, doesn't it?", None, [("Swelling", "supported")]),
+        ("Not all patients with Gout develop swelling.", None, [("Swelling", "supported")]),
+        ("Gout is a disease.", None, []),
+        ("Weakness is seen in Fatigue.", None, [("Weakness", "supported")]),
     ],
 )  # fmt: skip
 def test_english(english: Checker, answer: str, asked: Asked | None, expected: Facts) -> None:
@@ -160,6 +183,12 @@ def test_english(english: Checker, answer: str, asked: Asked | None, expected: F
         ("肺炎会引起发热。", None, [("发热", "supported")]),
         ("与哮喘不同，痛风会引起咳嗽。", None, [("咳嗽", "contradicted")]),
         ("我不知道。", Asked("症状", "痛风"), []),
+        ("咳嗽与痛风毫无关系。", None, [("not 咳嗽", "supported")]),
+        ("并不是所有痛风患者都有红肿。", None, [("红肿", "supported")]),
+        ("痛风一般不出现咳嗽、关节痛等症状。", None, [("not 咳嗽", "supported"), ("not 关节痛", "contradicted")]),
+        ("众所周知，痛风会带来红肿。", None, [("红肿", "supported")]),
+        ("痛风会不会引起红肿？", None, [("红肿", "unknown")]),
+        ("痛风和哮喘的编码分别是M10.9和J45。", None, [("M10.9", "supported"), ("J45", "supported")]),
     ],
 )
 def test_chinese(chinese: Checker, answer: str, asked: Asked | None, expected: Facts) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from deepseek_fusion.evaluation.statistics.paired import Difference, holm, paired_difference
+from deepseek_fusion.evaluation.statistics.paired import Difference, holm, paired_change, paired_difference
 
 
 def names(count: int, size: int = 1) -> list[str]:
@@ -77,3 +79,46 @@ def test_holm_counts_how_many_were_tried() -> None:
     assert holm([0.04, 0.01, 0.03]) == [pytest.approx(0.06), pytest.approx(0.03), pytest.approx(0.06)]
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_a_change_of_perplexity_is_relative_and_paired_by_window() -> None:
+    before = [(300.0 + 10 * number, 100) for number in range(20)]
+    now = [(nats + 4 + number % 2, 100) for number, (nats, _) in enumerate(before)]  # 0.045 nats a token more
+    change = paired_change(before, now)
+    assert change is not None
+    assert change == paired_change(before, now)
+    assert change.value == pytest.approx(math.exp(0.045) - 1)
+    low, high = change.interval
+    assert 0.04 < low < change.value < high < 0.052  # the windows themselves differ by up to 190 nats
+    assert change.p < 0.001
+    back = paired_change(now, before)
+    assert back is not None
+    assert back.value == pytest.approx(1 / (1 + change.value) - 1)
+
+
+def test_the_same_perplexity_is_no_change() -> None:
+    text = [(300.0, 100), (320.0, 100), (30.0, 7)]
+    change = paired_change(text, text)
+    assert change is not None
+    assert (change.value, change.p) == (0.0, pytest.approx(1.0))
+    assert change.interval == (pytest.approx(0.0, abs=1e-6), pytest.approx(0.0, abs=1e-6))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [([], []), ([(300.0, 100)], [(310.0, 100)]), ([(30.0, 10)] * 2, [(30.0, 9), (30.0, 11)])]
+)
+def test_what_cannot_be_paired_has_no_interval(before: list[tuple[float, int]], now: list[tuple[float, int]]) -> None:
+    assert paired_change(before, now) is None
+
+
+def test_about_95_of_100_intervals_hold_the_true_change() -> None:
+    rng = np.random.default_rng(0)
+    tokens, held = [256] * 10 + [40] * 6, 0
+    for _ in range(200):
+        before = [(count * level, count) for count, level in zip(tokens, rng.normal(3.4, 0.5, 16), strict=True)]
+        gains = 0.04 + rng.normal(0, 0.6, 16) / np.sqrt(tokens)
+        now = [(nats + count * gain, count) for (nats, count), gain in zip(before, gains, strict=True)]
+        change = paired_change(before, now)
+        assert change is not None
+        held += change.interval[0] <= math.expm1(0.04) <= change.interval[1]
+    assert 183 <= held <= 199

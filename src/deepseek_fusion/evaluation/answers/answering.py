@@ -1,4 +1,4 @@
-"""Putting many prompts to a model at once: greedy answers, likelihoods of options, perplexity."""
+"""Putting many prompts to a model at once: greedy answers, likelihoods of options and of texts."""
 
 from __future__ import annotations
 
@@ -123,11 +123,12 @@ def score_all(
 
 
 @torch.inference_mode()
-def perplexity(language: Language, texts: Sequence[str], tokens: int, window: int = 256) -> tuple[float, int]:
-    """Perplexity over the first `tokens` tokens of `texts`, in separate windows, each begun as a document.
+def surprises(language: Language, texts: Sequence[str], tokens: int, window: int = 256) -> list[tuple[float, int]]:
+    """How unlikely the first `tokens` tokens of `texts` are, in separate windows, each begun as a document.
 
     Returns:
-        perplexity, number of predicted tokens.
+        for each window its negative log-likelihood in nats and its number of predicted tokens; the exponential of
+        their ratio, summed over windows, is the perplexity.
     """
     windows: list[list[int]] = []
     left = tokens
@@ -137,14 +138,17 @@ def perplexity(language: Language, texts: Sequence[str], tokens: int, window: in
         left -= len(ids)
         if left <= 0:
             break
-    total, count = 0.0, 0
+    sums = [0.0] * len(windows)
     for indices in _equal_lengths([len(row) for row in windows]):
         ids_BL = torch.tensor([windows[i] for i in indices], device=language.device)
         hidden = language.hidden(ids_BL)[:, :-1].flatten(0, 1)
-        for part, targets in zip(hidden.split(256), ids_BL[:, 1:].flatten().split(256), strict=True):
-            total += torch.nn.functional.cross_entropy(language.head(part).float(), targets, reduction="sum").item()
-        count += hidden.shape[0]
-    return math.exp(total / max(1, count)), count
+        losses = [
+            torch.nn.functional.cross_entropy(language.head(part).float(), targets, reduction="none")
+            for part, targets in zip(hidden.split(256), ids_BL[:, 1:].flatten().split(256), strict=True)
+        ]
+        for index, total in zip(indices, torch.cat(losses).view(len(indices), -1).sum(1).tolist(), strict=True):
+            sums[index] = total
+    return [(total, len(row) - 1) for total, row in zip(sums, windows, strict=True)]
 
 
 def _greedy(

@@ -12,7 +12,7 @@ from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.answers.answering import answer_all, perplexity, score_all
+from deepseek_fusion.evaluation.answers.answering import answer_all, score_all, surprises
 from deepseek_fusion.evaluation.answers.general import QUESTIONS, read_general_text, text_name
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
@@ -22,7 +22,7 @@ from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource
 
 
-@stage("sitting", version=4)
+@stage("sitting", version=5)
 def sit_exam(
     out: Path,
     section: EvaluationConfig,
@@ -107,11 +107,11 @@ def _general(
 ) -> dict[str, Any]:
     if general is None:
         return {}
-    value, tokens = perplexity(language, read_general_text(general.files[0]), section.general_tokens)
+    text = read_general_text(general.files[0])
     prompts = [language.encode_question(question) for question, _ in QUESTIONS]
     answers = answer_all(language, prompts, ["" for _ in QUESTIONS], slack=16)
     result: dict[str, Any] = {
-        "perplexity": {"value": value, "tokens": tokens, "source": text_name(general.files[0])},
+        "perplexity": _perplexity(language, text, section.general_tokens, text_name(general.files[0])),
         "questions": [
             {"question": question, "answer": answer, "right": is_mentioned(answer, names)}
             for (question, names), answer in zip(QUESTIONS, answers, strict=True)
@@ -119,6 +119,16 @@ def _general(
     }
     held_out = read_jsonl(corpus.path / "held_out.jsonl") if corpus is not None else []
     if held_out:
-        value, tokens = perplexity(language, [row["text"] for row in held_out], section.general_tokens // 2)
-        result["domain_perplexity"] = {"value": value, "tokens": tokens, "source": "documents held out of the lessons"}
+        documents = [row["text"] for row in held_out]
+        result["domain_perplexity"] = _perplexity(
+            language, documents, section.general_tokens // 2, "documents held out of the lessons"
+        )
     return result
+
+
+def _perplexity(language: Language, texts: Sequence[str], tokens: int, source: str) -> dict[str, Any]:
+    """With every window of it, so that two models can be compared on the same ones."""
+    windows = surprises(language, texts, tokens)
+    read = sum(count for _, count in windows)
+    value = math.exp(sum(surprise for surprise, _ in windows) / max(1, read))
+    return {"value": value, "tokens": read, "source": source, "windows": windows}

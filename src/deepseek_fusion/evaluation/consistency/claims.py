@@ -7,14 +7,26 @@ it is denied or left open. What a segment leaves out comes from the sentence, th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from deepseek_fusion.evaluation.consistency.names import lowered, plain
 from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
-from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut, deny, leave_open
+from deepseek_fusion.evaluation.consistency.scope import deny, leave_open
+from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
+
+_POSSESSIVE = re.compile(r",? and (?:its|their|his|her)\b|[及和与]其")
+_ADDING = re.compile(
+    "apart from|aside from|besides|in addition|in addition to|in spite of|despite|there|as|除|除了|除去"
+)
+"""Words that open a sentence with a thing that is said of its subject too, unlike `contrary to`."""
+_FORMER = re.compile(r"\b(?:former|latter)\b|前者|后者")
+_IN_TURN = re.compile(r"\brespectively\b|分别|依次")
+_STRANGER = re.compile("的|患者|病人|会|可|常|由|属|归|多|要|引起|导致")
+_CAPITALISED = re.compile(r"[A-Z][^ ]*(?: [A-Z][^ ]*)*(?= [a-z]|$)")
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,10 @@ class _Context:
 
     asked: Asked | None
     subjects: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     noun: str | None = None
     bare: bool = False
+    headed: bool = False
 
     def asked_relation(self) -> str | None:
         """The relation of the question, where the sentence is nothing but a list."""
@@ -82,26 +96,29 @@ class ClaimReader:
     def _claims(self, sentence: Sentence, context: _Context) -> Iterator[Claim]:
         backward = context.asked is not None and context.asked.object is not None
         segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
-        deny(segments)
+        deny(segments, sentence.text)
         leave_open(segments, sentence.asks)
         context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
+        context.headed = any(segment.is_plain_heading() for segment in segments)
         _find_subjects(sentence, segments, context)
-        for segment in segments:
+        for place, segment in enumerate(segments):
             self._note_noun(segment, context)
             for item in segment.items:
                 yield from self._of_item(sentence, segment, item, context)
-            if not segment.items and segment.says_something(sentence.text):
+            frame = not context.asked_relation() and _is_frame(sentence, segments, place)
+            if not segment.items and not frame and segment.says_something(sentence.text):
                 yield from self._unresolved(sentence, segment, context)
         if not all(segment.is_list_item() for segment in segments if segment.items):
             context.noun = None
         said = [segment.subjects for segment in segments if segment.subjects]
         context.subjects = said[-1] if said else context.subjects
+        context.named = (*context.named, *(name for segment in segments for name in segment.own_subjects()))
 
     def _note_noun(self, segment: Segment, context: _Context) -> None:
         nouns = segment.find("noun")
         if nouns:
             context.noun = nouns[-1].relation
-        elif not segment.is_list_item() and segment.items:
+        elif segment.is_plain_heading() or (not segment.is_list_item() and segment.items):
             context.noun = None
 
     def _of_item(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> Iterator[Claim]:
@@ -143,13 +160,14 @@ class ClaimReader:
             return context.noun, True
         asked = context.asked
         if asked and not asked.object:
-            return asked.relation, context.bare and asked.subject in item.subjects
+            return asked.relation, context.bare and not context.headed and asked.subject in item.subjects
         return None, False
 
     def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
         """What is said without a name of the graph."""
         words, text, asked = segment.words(sentence.text), segment.text(sentence.text), context.asked
-        if words in segment.subjects:  # a stranger is named, and nothing said of it yet
+        strangers = [name for name in segment.subjects if name not in self.subjects]
+        if len(list(segment.runs())) == 1 and any(words.startswith(name) for name in strangers):  # nothing said of it
             return
         listed = segment.is_list_item()
         if asked and asked.object and listed:
@@ -162,12 +180,34 @@ class ClaimReader:
         yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
 
 
+def _is_frame(sentence: Sentence, segments: list[Segment], place: int) -> bool:
+    """It opens the sentence and says from where or for whom what follows holds: `as everybody knows, Gout ...`; or it
+    draws the conclusion from a condition: `if Fever appears, Gout is suspected`."""
+    segment = segments[place]
+    if segment.items or segment.find("noun"):
+        return False
+    text, runs = sentence.text, list(segment.runs())
+    if place:
+        first = segments[0]
+        told = bool(first.items) or first.says_what(list(first.runs()), True)
+        return segment.names_subject() and first.is_condition(text) and told and not first.names_subject()
+    if len(segments) < 2 or segment.names_subject() or segment.is_condition(text):
+        return False
+    if any(mark.kind == "copula" for mark in segment.marks[1:]):
+        return False
+    if segment.says_what(runs, False) or (len(runs) > 1 and (segment.find("light") or HAN.search(text))):
+        return False
+    gap = text[segment.marks[-1].end : segments[1].marks[0].start].strip()
+    adds = any(_ADDING.fullmatch(text[mark.start : mark.end].lower()) for mark in segment.marks)
+    return gap == "," and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
+
+
 def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
-    """A question and the yes or no after it are one sentence."""
+    """A question and what answers it, a yes or no or the subject it lacks, are one sentence."""
     pending: Sentence | None = None
     for sentence in sentences:
         reply = sentence.marks[0].kind if sentence.marks else ""
-        if pending and reply in ("yes", "no"):
+        if pending and (reply in ("yes", "no") or _completes(pending, sentence)):
             shift = len(pending.text) + 1
             moved = [
                 Mark(mark.kind, mark.start + shift, mark.end + shift, mark.meaning, mark.relation)
@@ -186,13 +226,24 @@ def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
         yield pending
 
 
+def _completes(question: Sentence, sentence: Sentence) -> bool:
+    """`Seeing Fever? It could be Gout.`: objects alone are asked about, and a subject alone answers."""
+    asked = [mark.meaning for mark in question.marks if mark.kind in ("name", "value")]
+    told = [mark.meaning for mark in sentence.marks if mark.kind in ("name", "value")]
+    nothing = not any(meaning.subjects for meaning in asked) and not any(meaning.objects for meaning in told)
+    return bool(asked and told) and nothing
+
+
 def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
     """Give every item the subjects that it is said of."""
     if context.asked_relation() and not any(segment.leads and segment.names_subject() for segment in segments):
         for item in (item for segment in segments for item in segment.items):
             item.subjects = context.subjects
         return
-    stranger = None if any(segment.names_subject() for segment in segments) else _stranger(sentence, segments)
+    named = any(segment.names_subject() for segment in segments)
+    stranger = None if named else _stranger(sentence, segments, bool(context.subjects))
+    for place, segment in enumerate(segments):
+        segment.stranger = _stranger_beside(sentence, segments, place) if named else None
     for place, segment in enumerate(segments):
         segment.subjects = segment.own_subjects() or ((stranger,) if stranger else ())
         if segment.subjects and not stranger:
@@ -201,13 +252,36 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
         for item in segment.items:
             item.subjects = (
                 segment.subject_of(item)
+                or (segments[place - 1].antecedent() if place and segment.is_relative(sentence.text) else ())
                 or _subject_before(segments, place)
                 or _subject_after(segments, place)
                 or _subject_of_opening(segments, place)
                 or context.subjects
+                or _subject_to_come(segments, place)
             )
         if not segment.subjects:
             segment.subjects = next((s.subjects for s in reversed(segments[:place]) if s.subjects), ())
+    _share_out(sentence, segments, context)
+
+
+def _share_out(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
+    """`the former`, `the latter` and `respectively`: subjects named before, in their order."""
+    named = list(context.named)
+    for segment in segments:
+        place = _FORMER.search(segment.text(sentence.text))
+        taken = {item.mark for item in segment.items}
+        names = [mark for mark in segment.find("name") if mark not in taken]
+        named += [name for mark in names for name in sorted(mark.meaning.subjects)]
+        last = list(dict.fromkeys(reversed(named)))[1::-1]
+        if place and len(last) > 1 and not segment.own_subjects():
+            segment.subjects = (last[0] if place.group() in ("former", "前者") else last[1],)
+            for item in segment.items:
+                item.subjects = segment.subjects
+    marks = [mark for segment in segments for mark in segment.subject_marks()]
+    items = [item for segment in segments for item in segment.items]
+    if len(marks) == len(items) > 1 and _IN_TURN.search(sentence.text):
+        for mark, item in zip(marks, items, strict=True):
+            item.subjects = tuple(sorted(mark.meaning.subjects))
 
 
 def _grouped(segments: list[Segment], place: int) -> tuple[str, ...]:
@@ -250,18 +324,54 @@ def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
     return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
 
 
-def _stranger(sentence: Sentence, segments: list[Segment]) -> str | None:
+def _subject_to_come(segments: list[Segment], place: int) -> tuple[str, ...]:
+    """`Far from causing Fever, Gout causes ...`: nobody else is there to say it of."""
+    return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
+
+
+def _stranger(sentence: Sentence, segments: list[Segment], answers: bool) -> str | None:
     """A subject that the graph does not know, in a sentence that says something about it."""
-    if not any(segment.items for segment in segments) or any(segment.find("pronoun") for segment in segments):
-        return None
-    for segment in segments:
+    told = any(segment.items for segment in segments)
+    for place, segment in enumerate(segments):
+        goes_on = place > 0 and segment.joiner in ("and", "or") and segments[place - 1].is_list_item()
+        listed = segment.is_list_item() or (goes_on and segments[place - 1].items)
         for run in segment.runs() if not segment.leads else ():
             words = sentence.text[run[0].start : run[-1].end]
-            if segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words):
+            if segment.is_condition(sentence.text) and (name := _CAPITALISED.match(words)):
+                return name.group()
+            if any(mark.start < run[0].start for mark in segment.find("pronoun")):
+                return None
+            if segment is segments[0] and _POSSESSIVE.match(sentence.text, segment.marks[-1].end):
+                return words  # `Malaria and its treatment ...`
+            if not segment.items and any(before.items for before in segments[:place]):
+                continue
+            if not told or (segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words)):
                 continue
             if HAN.search(words):
-                if len(words) > 1 and (segment.items or segment.find("noun")) and not segment.is_list_item():
+                said = segment.items or segment.find("noun")
+                clear = not answers or _STRANGER.match(sentence.text, run[-1].end)
+                if len(words) > 1 and said and clear and not segment.is_list_item() and segment.comes_first(run):
                     return words
-            elif words[0].isupper() and not segment.is_list_item() and segment.can_be_subject(run, sentence.text):
+            elif words[0].isupper() and not listed and segment.can_be_subject(run, sentence.text):
                 return words
+        if segment.find("pronoun"):  # what follows is said of somebody known
+            return None
     return None
+
+
+def _stranger_beside(sentence: Sentence, segments: list[Segment], place: int) -> str | None:
+    """`Malaria needs Quinine, while Gout needs ...`: a subject of a clause of its own that the graph does not know."""
+    segment = segments[place]
+    if segment.names_subject() or not segment.items:
+        return None
+    run = next(segment.runs(), None)
+    if run is None or any(mark.kind != "glue" for mark in segment.marks[: segment.marks.index(run[0])]):
+        return None
+    words = sentence.text[run[0].start : run[-1].end]
+    verbs = [mark for mark in segment.find("light", "copula", "glue", "noun") if mark.start > run[0].start]
+    if not verbs or verbs[0].start > segment.items[0].mark.start or not (words[0].isupper() or HAN.match(words)):
+        return None
+    contrast = segment.joiner == "turn" and not HAN.match(words)
+    before = any(other.names_subject() for other in segments[:place])
+    after = any(other.begins_with_subject() and not other.is_subject_alone() for other in segments[place + 1 :])
+    return words if contrast or (after and not before) else None

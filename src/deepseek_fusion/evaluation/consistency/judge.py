@@ -21,8 +21,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Verdict
-from deepseek_fusion.evaluation.consistency.nli import MATCHES, Judge, encode, evidence_sentence
-from deepseek_fusion.evaluation.consistency.phrasings import PHRASINGS
+from deepseek_fusion.evaluation.consistency.nli import MATCHES, PHRASINGS, Judge, encode, evidence_sentence
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph
 

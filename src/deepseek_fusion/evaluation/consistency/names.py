@@ -88,7 +88,7 @@ class Names:
             bare = " ".join(_BRACKETS.sub("" if HAN.search(form) else " ", form).split())
             if bare not in first:  # what the graph itself calls so is another thing
                 self._add((bare,), meaning)
-            self._add((number for name in (form, bare) for number in _other_number(name)), meaning)
+            self._add((number for name in (form, bare) for number in other_number(name)), meaning)
         self.quantities = {value: self.meanings[name] for name in first if (value := quantity(name))}
         self._starts: dict[str, list[str]] = {}
         for form in sorted(self.meanings, key=len, reverse=True):
@@ -128,7 +128,7 @@ def _key(name: str) -> str:
     return " ".join(lowered(plain(name)).split())
 
 
-def _other_number(key: str) -> Iterator[str]:
+def other_number(key: str) -> Iterator[str]:
     """The English plural of a singular name, or the other way round."""
     last = key.rpartition(" ")[2]
     if not last.isascii() or not last.isalpha() or len(last) < _SHORTEST_PLURAL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,7 @@ from deepseek_fusion.evaluation.consistency.names import (
     Names,
     is_latin,
     lowered,
+    other_number,
     plain,
     shape,
     whole_word,
@@ -23,6 +24,15 @@ from deepseek_fusion.knowledge.language import HAN
 
 _STOP = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
 _NUMBERING = re.compile(r"(?:(?<=\s)|^|(?<=[：:]))\(?\d{1,2}[.)、]\s*(?=\D)|^[*•-]\s+", re.MULTILINE)
+_WHETHER = re.compile(r"([^\x00-\x7f])[不没]\1")
+"""A verb put to the choice: 是不是, 有没有."""
+_TAG = re.compile(
+    r",? ?(?:(?:is|are|was|were|does|do|did|has|have|can|could|will|would|should)(?:n't| not)? "
+    r"(?:it|they|he|she|there|that|this|you|we)|right|correct|是吧|对吧|对吗|是吗|不是吗|是不是|对不对)$",
+    re.IGNORECASE,
+)
+"""What makes a question of a sentence that says something."""
+_CIRCLED = re.compile(r"[①-⒛]|[(（]\d{1,2}[)）](?=\s*[^\x00-\x7f])|(?:^|(?<=[;:,] ))[a-h]\) ", re.MULTILINE)
 _MARKUP = re.compile(r"[*_`#]+")
 _WORD = re.compile(r"[^\W_]+(?:[.'/][^\W_]+)*'?", re.UNICODE)
 
@@ -60,19 +70,26 @@ class Scanner:
         self.names = Names(graph)
         self.nouns = _nouns(graph)
         self.shapes = _shapes(graph)
+        kind = lowered(plain(graph.subject_type))
+        self.cues: dict[str, Kind] = {**CUES}
+        for form in (kind, *other_number(kind)):
+            self.cues.setdefault(form, "light")
         self._phrases: dict[str, list[str]] = {}
-        for phrase in sorted({*CUES, *self.nouns}, key=len, reverse=True):
+        for phrase in sorted({*self.cues, *self.nouns}, key=len, reverse=True):
             self._phrases.setdefault(phrase[0], []).append(phrase)
 
     def sentences(self, answer: str) -> Iterator[Sentence]:
         """The sentences of an answer; items of a list are sentences too."""
-        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(answer)))
+        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(_CIRCLED.sub("\n", answer.replace("\t", ", ")))))
         start = 0
         for stop in [*_STOP.finditer(text), None]:
             end = stop.start() if stop else len(text)
             if text[start:end].strip():
-                part = text[start:end].strip()
-                yield Sentence(part, list(self._marks(part)), asks="?" in (stop.group() if stop else ""))
+                whole = text[start:end].strip()
+                asks = "?" in (stop.group() if stop else "") or whole.endswith("吗")
+                part = _TAG.sub("", whole) if asks else whole
+                if part:
+                    yield Sentence(part, list(self._marks(part)), asks=asks and part == whole)
             start = stop.end() if stop else end
 
     def _marks(self, text: str) -> Iterator[Mark]:
@@ -88,25 +105,28 @@ class Scanner:
     def _mark(self, low: str, at: int) -> Mark | None:
         """The longest of name, relation noun and cue that begins here; else a word, or nothing."""
         name = self.names.at(low, at)
+        if found := _WHETHER.match(low, at):
+            return Mark("open", at, found.end())
         phrase = next((p for p in self._phrases.get(low[at], ()) if self._stands(low, at, p)), None)
         if name and (phrase is None or name[0] - at >= len(phrase)):
             return Mark("name", at, name[0], meaning=name[1])
         if phrase is not None:
             relation = self.nouns.get(phrase)
-            return Mark("noun" if relation else CUES[phrase], at, at + len(phrase), relation=relation)
+            return Mark("noun" if relation else self.cues[phrase], at, at + len(phrase), relation=relation)
         if HAN.match(low[at]):
             return Mark("word", at, at + 1)
         found = _WORD.match(low, at) if is_latin(low[at]) else None
         return self._word(low, at, _latin_end(low, at, found.end())) if found else None
 
     def _stands(self, low: str, at: int, phrase: str) -> bool:
-        """A cue stands here: a whole word, or, in Han, without the beginning of a name (有 关节痛, not 有关 节痛)."""
+        """A cue stands here: whole words, without the beginning of a name (有 关节痛, not 有关 节痛)."""
         end = at + len(phrase)
         if not low.startswith(phrase, at):
             return False
-        if is_latin(phrase[0]):
+        if is_latin(phrase[0]) and (not whole_word(low, at, end) or " " not in phrase):
             return whole_word(low, at, end)
-        names = (self.names.at(low, start) for start in range(at + 1, end))
+        starts = range(at + 1, end) if not is_latin(phrase[0]) else [at + phrase.rindex(" ") + 1]
+        names = (self.names.at(low, start) for start in starts)
         return not any(name and name[0] > end for name in names)
 
     def _word(self, low: str, start: int, end: int) -> Mark:
@@ -136,6 +156,8 @@ def _nouns(graph: Graph) -> dict[str, str]:
             nouns.setdefault(head, key)
             if before and re.search(r"[A-Z]{2}", noun):
                 nouns.setdefault(before, key)
+            if (latin := re.match(r"[\x00-\x7f]+(?=[^\x00-\x7f])", full)) and re.search(r"[A-Z]{2}", noun):
+                nouns.setdefault(latin.group().strip(), key)
             if (han := re.search(r"[^\x00-\x7f]{2,}$", full)) and before != full:
                 nouns.setdefault(han.group(), key)
             if head.isascii() and head.endswith("e"):
@@ -155,3 +177,40 @@ def _shapes(graph: Graph) -> dict[str, str]:
             for value in values:
                 found.setdefault(shape(value), set()).add(relation)
     return {form: next(iter(relations)) for form, relations in found.items() if len(relations) == 1}
+
+
+def longer_names(sentence: Sentence) -> list[Mark]:
+    """Marks in which a name that is a part of a longer, unknown one is just a word: Yellow Fever is no Fever."""
+    marks = list(sentence.marks)
+    for place, mark in enumerate(marks):
+        if mark.kind not in ("name", "light", "glue"):
+            continue
+        if _capitalised_with_neighbour(marks, place, sentence.text) or _goes_on_in_han(marks, place, sentence.text):
+            marks[place] = Mark("word", mark.start, mark.end)
+    return marks
+
+
+def _capitalised_with_neighbour(marks: Sequence[Mark], place: int, text: str) -> bool:
+    mark = marks[place]
+    if not text[mark.start].isupper() or (mark.kind != "name" and place == 0):
+        return False
+    near = [marks[i] for i in (place - 1, place + 1) if 0 <= i < len(marks) and marks[i].kind == "word"]
+    gaps = [max(other.start - mark.end, mark.start - other.end) for other in near]
+    return any(gap == 1 and text[other.start].isupper() for gap, other in zip(gaps, near, strict=True))
+
+
+def _goes_on_in_han(marks: Sequence[Mark], place: int, text: str) -> bool:
+    """Unknown Han characters stand next to it without a gap: after the name of an object, to the end of its segment;
+    on both sides of a cue; on either side of a verb of one character."""
+    mark = marks[place]
+    if not HAN.match(text[mark.end - 1]):
+        return False
+    end, last = mark.end, place + 1
+    while last < len(marks) and marks[last].kind == "word" and marks[last].start == end and HAN.match(text[end]):
+        end, last = marks[last].end, last + 1
+    if mark.kind == "name":
+        ends = last == len(marks) or marks[last].kind in ("and", "or", "turn")
+        return not mark.meaning.subjects and end - mark.end >= 2 and ends
+    before = place > 0 and marks[place - 1].kind == "word" and marks[place - 1].end == mark.start
+    short = mark.kind == "light" and mark.end - mark.start == 1
+    return (before or end > mark.end) if short else (before and end > mark.end)

@@ -1,28 +1,51 @@
-"""The segments of a sentence, the items in them, and how far a denial or a doubt reaches."""
+"""The segments of a sentence and the items in them."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence
-from deepseek_fusion.knowledge.language import HAN
+from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence, longer_names
 
-_LIST_WORDS = {"glue", "not", "no", "yes"}
-_CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不"}
+LIST_WORDS = {"glue", "not", "no", "yes"}
+"""What may stand beside an item of a list."""
+_LONG_GLUE = 8
+"""Letters of a phrase of grammar that is more than a preposition."""
+_CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不", "而没有", "而无"}
 """Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
-    r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because)\b"
-    r"|在|从|自|当|对于|就|为了|\d+ ?年",
+    r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because|contrary|despite|"
+    r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally)\b"
+    r"|在|从|自|当(?!然)|对于|为了|\d+ ?年",
     re.IGNORECASE,
 )
 """What begins like this says when, where or why, not what."""
+_CONDITION = re.compile(
+    r"(?:when|whenever|if|once|unless|because|since|after|before|as soon as|as)\b"
+    r"|如果|若|当|只要|一旦|要是|倘若|假如|每当|既然|由于|因为|自从",
+    re.IGNORECASE,
+)
+"""A clause that begins like this says under which conditions; of the subject in it, it says nothing."""
+_RELATIVE = re.compile(r"(?:which|who|whose|where)\b", re.IGNORECASE)
+_COMMENT = re.compile(r"(?:that|this) (?:is|was)\b|这|那|此", re.IGNORECASE)
+_RELATED = re.compile("有关|无关|相关|关系|联系|关联|有关系|没有关系|没关系|不相干")
+_COMITATIVE = {"与", "和", "跟", "同", "及"}
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
     r"|\b(?:patients?|people|persons?|someone|those|cases?|individuals?|sufferers?) with)(?: the| an?)? $",
     re.IGNORECASE,
 )
+
+_CAUSES = re.compile("所?(?:引起|导致|造成|引发|带来|致)的?|的(?!感觉|表现|情况|现象|人|患者)|患者|病人|'s ")
+_FOR_SUBJECT = re.compile(
+    r"(?:\b(?:in|for|against)|\b(?:symptom|symptoms|sign|signs|code|treat|treats|treatment|management|patients?|people|"
+    r"persons?|someone|those|individuals?|sufferers?) (?:of|with)|\btreat(?:s|ing)?)(?: the| an?)? $"
+    r"|(?:用于|治疗|患有?|患上|得了?|对于?|关于|适用于|见于)$",
+    re.IGNORECASE,
+)
+"""What stands directly before a subject that something else is said of."""
 
 
 @dataclass
@@ -43,6 +66,7 @@ class Segment:
     Attributes:
         joiner: the kind of separator before it: and, or, turn; empty at the beginning.
         leads: a colon follows, and what it leads to.
+        stranger: a subject in it that the graph does not know, where the sentence has others that it does.
         subjects: whom it speaks of, once found.
     """
 
@@ -53,6 +77,7 @@ class Segment:
     negated: bool = False
     open: bool = False
     leads: bool = False
+    stranger: str | None = None
 
     def find(self, *kinds: str) -> list[Mark]:
         """The marks of these kinds."""
@@ -71,7 +96,27 @@ class Segment:
 
     def own_subjects(self) -> tuple[str, ...]:
         """The subjects that it names itself."""
+        if self.stranger:
+            return (self.stranger,)
         return tuple(name for mark in self.subject_marks() for name in sorted(mark.meaning.subjects))
+
+    def antecedent(self) -> tuple[str, ...]:
+        """The last subject in it, also one that it sets apart: the one that a relative clause goes on with."""
+        taken = {item.mark for item in self.items}
+        marks = [mark for mark in self.find("name") if mark.meaning.subjects and mark not in taken]
+        return tuple(sorted(marks[-1].meaning.subjects)) if marks else ()
+
+    def is_condition(self, text: str) -> bool:
+        """It begins with `if` or the like."""
+        return _CONDITION.match(text, self.marks[0].start) is not None
+
+    def is_plain_heading(self) -> bool:
+        """A heading that names no relation of the graph: `Drugs: ...`."""
+        return self.leads and all(mark.kind in ("light", "glue") for mark in self.marks)
+
+    def is_relative(self, text: str) -> bool:
+        """It begins with `which` or the like."""
+        return _RELATIVE.match(text, self.marks[0].start) is not None
 
     def subject_of(self, item: Item) -> tuple[str, ...]:
         """The nearest subject before the item, else the first after it."""
@@ -84,7 +129,9 @@ class Segment:
     def subject_first(self) -> bool:
         """Its subject stands before its first item."""
         marks = self.subject_marks()
-        return bool(marks) and (not self.items or marks[0].start < self.items[0].mark.start)
+        return self.stranger is not None or (
+            bool(marks) and (not self.items or marks[0].start < self.items[0].mark.start)
+        )
 
     def begins_with_subject(self) -> bool:
         """Nothing but grammar stands before its subject."""
@@ -97,9 +144,10 @@ class Segment:
 
     def is_list_item(self) -> bool:
         """Nothing but one item, known or not, and words that can stand in a list."""
-        rest = [mark for mark in self.marks if mark.kind not in _LIST_WORDS]
+        rest = [mark for mark in self.marks if mark.kind not in LIST_WORDS]
         if self.items:
-            return len(rest) == 1 and rest[0] is self.items[0].mark
+            closed = len(rest) == 2 and rest[1].kind == "noun" and rest[1] is self.marks[-1]  # `... 等症状`
+            return (closed or len(rest) == 1) and rest[0] is self.items[0].mark
         return bool(rest) and all(mark.kind == "word" for mark in rest) and len(list(self.runs())) == 1
 
     def runs(self) -> Iterator[list[Mark]]:
@@ -118,17 +166,46 @@ class Segment:
         runs = list(self.runs())
         if not runs or self.leads:
             return False
+        opening = text[self._opening() :]
         if self.names_subject():
-            return self.marks[0].kind != "pronoun"  # `that is how Gout begins` comments on what was said
-        if not self.find("noun") and _ADVERBIAL.match(text[self.marks[0].start :]):
+            if _COMMENT.match(opening):  # `that is how Gout begins` comments on what was said
+                return False
+            return not _CONDITION.match(opening) or runs[-1][0].start > self._last_verb(runs) > -1
+        if _RELATIVE.match(opening) or (self.joiner and opening.startswith("as ")):
+            return len(runs) == 1 and bool(self.find("noun", "light")) and runs[0][-1] is self.marks[-1]
+        if self.says_what(runs, self.is_condition(text)):
+            return True
+        if not self.find("noun") and _ADVERBIAL.match(opening):
             return False
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
             return False
         people = self.find("person")
+        if people and runs[0][-1].end < people[0].start and self.find("copula"):  # `Quinine would be my choice`
+            return all(mark.kind == "glue" for mark in self.marks[: self.marks.index(runs[0][0])])
         said = [
             mark.start for mark in self.find("light", "copula", "open") if not people or mark.start > people[-1].start
         ]
         return not people or (bool(said) and runs[-1][0].start > said[0])
+
+    def _opening(self) -> int:
+        """Where it begins, without phrases such as `in the end`."""
+        spoken = (mark for mark in self.marks if mark.kind != "glue" or mark.end - mark.start < _LONG_GLUE)
+        return next(spoken, self.marks[0]).start
+
+    def _last_verb(self, runs: list[list[Mark]]) -> int:
+        """Where the last verb stands that follows a subject and is followed by an unknown word; -1 without one."""
+        subject = min((mark.start for mark in self.subject_marks()), default=-1)
+        verbs = [mark.start for mark in self.find("light", "noun") if subject < mark.start < runs[-1][0].start]
+        return verbs[-1] if verbs else -1
+
+    def says_what(self, runs: list[list[Mark]], conditional: bool) -> bool:
+        """`If a person shows Blue Tongue`, `if Blue Tongue appears`: one thing is unknown, a verb beside it."""
+        if len(runs) != 1 or self.find("person"):
+            return False
+        if runs[0][-1] is not self.marks[-1]:
+            return conditional and self.marks[-1].kind == "light"
+        before = [mark for mark in self.marks[: self.marks.index(runs[0][0])] if mark.kind != "glue"]
+        return bool(before) and before[-1].kind == "light"
 
     def text(self, sentence: str) -> str:
         """Its words in the sentence."""
@@ -145,6 +222,14 @@ class Segment:
             return False
         between = [mark for mark in self.marks if noun.start < mark.start < item.start]
         return all(mark.kind in ("copula", "glue", "not") or mark in self.subject_marks() for mark in between)
+
+    def comes_first(self, run: list[Mark]) -> bool:
+        """The run stands where a Chinese subject does: before any noun of a relation or copula, and after no verb but
+        one that subjects follow."""
+        before = self.marks[: self.marks.index(run[0])]
+        if any(mark.kind in ("noun", "copula") for mark in before) or (before and before[-1].kind == "and"):
+            return False
+        return not self.items or run[0].start < self.items[0].mark.start or not before
 
     def can_be_subject(self, run: list[Mark], text: str) -> bool:
         """The run begins the segment and a verb follows, or it stands after a preposition that subjects follow."""
@@ -165,12 +250,17 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
         backward: it answers a question for the subject: where no object is named, subjects are items.
     """
     segments = [Segment([], "")]
-    for mark in _longer_names(sentence):
+    marks = longer_names(sentence)
+    for place, mark in enumerate(marks):
         words = sentence.text[mark.start : mark.end].lower()
+        if words == "不管" and (place + 1 == len(marks) or marks[place + 1].kind in ("and", "turn")):
+            mark = Mark("not", mark.start, mark.end)  # `... 不管`: does not deal with it; at the beginning: no matter
         if mark.kind == "not" and words in _CUTTING and segments[-1].marks:
             segments.append(Segment([mark], "and"))
+        elif words in _COMITATIVE and _joins_unlike(marks, place, sentence.text):
+            segments[-1].marks.append(Mark("glue", mark.start, mark.end))
         elif mark.kind in ("and", "or", "turn"):
-            segments[-1].leads |= words == ":"
+            segments[-1].leads |= words == ":" and not _comments(marks, place)
             if segments[-1].marks:
                 segments.append(Segment([], mark.kind))
             elif mark.kind != "and":
@@ -178,19 +268,96 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
         else:
             segments[-1].marks.append(mark)
     segments = [segment for segment in segments if segment.marks]
-    names = [mark.meaning for segment in segments for mark in segment.find("name")]
-    named = any(meaning.subjects and not meaning.objects for meaning in names)
-    told = any(meaning.objects and not meaning.subjects for meaning in names) or any(s.find("value") for s in segments)
-    spoken_of = named or (goes_on and (not told or _is_list(segments)))
-    for segment in segments:
-        for place, mark in enumerate(segment.marks):
-            value = mark.kind == "value" and _stands_alone(segment.marks, place)
-            if value or (mark.meaning.objects and (not mark.meaning.subjects or spoken_of)):
+    chosen = _placed_subjects(sentence, segments)
+    spoken = [mark.meaning for s in segments if not s.find("apart") for mark in s.find("name")]
+    named = bool(chosen) or any(meaning.subjects and not meaning.objects for meaning in spoken)
+    for place, segment in enumerate(segments):
+        for at, mark in enumerate(segment.marks):
+            value = mark.kind == "value" and _stands_alone(segment.marks, at)
+            if value or (
+                mark.meaning.objects
+                and mark not in chosen
+                and (not mark.meaning.subjects or _is_object(sentence, segments, place, at, named or goes_on))
+            ):
                 segment.items.append(Item(mark))
     if backward and not any(segment.items for segment in segments):
         for segment in segments:
             segment.items = [Item(m, as_subject=True) for m in segment.find("name") if m.meaning.subjects]
     return segments
+
+
+def _joins_unlike(marks: Sequence[Mark], place: int, text: str) -> bool:
+    """What it joins is no list: an object and a subject, or two things that are then said to be related."""
+    if not 0 < place < len(marks) - 1:
+        return False
+    before, after = marks[place - 1].meaning, marks[place + 1].meaning
+    rest = itertools.takewhile(lambda mark: mark.kind not in ("and", "or", "turn"), marks[place + 1 :])
+    if any(_RELATED.fullmatch(text[mark.start : mark.end]) for mark in rest):
+        return True
+    return bool(before.objects) and not before.subjects and bool(after.subjects) and not after.objects
+
+
+def _comments(marks: Sequence[Mark], place: int) -> bool:
+    """What follows is no list but a word on what was said: yes, no, `that is how ...`."""
+    after = marks[place + 1] if place + 1 < len(marks) else None
+    return after is not None and (
+        after.kind in ("yes", "pronoun") or (after.kind in ("no", "not") and len(marks) == place + 2)
+    )
+
+
+def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Mark]:
+    """Names of subjects and objects that stand where a subject does, in segments that name no other."""
+    chosen: list[Mark] = []
+    for segment in segments:
+        names = segment.find("name")
+        if segment.find("apart") or any(mark.meaning.subjects and not mark.meaning.objects for mark in names):
+            continue
+        both = [mark for mark in names if mark.meaning.subjects]
+        others = [mark for mark in segment.find("name", "value") if mark.kind == "value" or mark.meaning.objects]
+        code = (
+            len(both) == 1
+            and len(others) == 2
+            and re.search(r"\d", sentence.text[others[0].start : others[0].end]) is not None
+        )
+        said = len(others) > 1 or any(segment.runs())
+        text, last = sentence.text, both[-1:]
+        if any(code or _CAUSES.match(text, m.end) or (said and _FOR_SUBJECT.search(text[: m.start])) for m in last):
+            chosen += last
+        elif both and both[0] is others[0] and _acts(segment, both[0], others):
+            chosen.append(both[0])
+    meanings = [mark.meaning for segment in segments for mark in segment.find("name")]
+    if not chosen and not any(meaning.subjects and not meaning.objects for meaning in meanings):
+        both = [m for m in segments[0].find("name") if m.meaning.subjects]
+        if len(meanings) > 1 and both and _CONDITION.match(sentence.text):
+            chosen.append(both[0])
+    return chosen
+
+
+def _acts(segment: Segment, mark: Mark, others: Sequence[Mark]) -> bool:
+    """It opens its segment, and a verb or a noun stands between it and the next name."""
+    head = segment.marks[: segment.marks.index(mark)]
+    if any(m.kind != "glue" for m in head):
+        return False
+    if len(others) > 1:
+        between = [other for other in segment.marks if mark.start < other.start < others[1].start]
+        return any(m.kind in ("light", "copula", "noun") for m in between)
+    runs = list(segment.runs())
+    return len(runs) == 1 and runs[0][-1] is segment.marks[-1] and bool(segment.find("light"))
+
+
+def _is_object(sentence: Sentence, segments: Sequence[Segment], place: int, at: int, spoken_of: bool) -> bool:
+    """A name of a subject and an object is meant as an object."""
+    segment, mark = segments[place], segments[place].marks[at]
+    apart = segment.find("apart")
+    if apart and (apart[0].start < mark.start or not segment.find("noun", "light", "copula")):
+        return False
+    if spoken_of:
+        return True
+    head = [m for m in segment.marks[:at] if m.kind != "glue"]
+    if not head and place and segments[place].joiner != "turn":
+        last = segments[place - 1].marks[-1]
+        return bool(last.meaning.objects) and not last.meaning.subjects and "(" not in sentence.text[: mark.start]
+    return len(head) > 1 and head[-1].kind in ("light", "copula") and head[0].kind == "word"
 
 
 def _is_list(segments: Sequence[Segment]) -> bool:
@@ -203,128 +370,3 @@ def _stands_alone(marks: list[Mark], place: int) -> bool:
     """No unknown word directly before: B12 is no code in `factor B12`."""
     before = marks[place - 1] if place else None
     return before is None or before.kind != "word" or marks[place].start - before.end != 1
-
-
-def _longer_names(sentence: Sentence) -> list[Mark]:
-    """Marks in which a name that is a part of a longer, unknown one is just a word: Yellow Fever is no Fever."""
-    marks = list(sentence.marks)
-    for place, mark in enumerate(marks):
-        if mark.kind not in ("name", "light", "glue"):
-            continue
-        if _capitalised_with_neighbour(marks, place, sentence.text) or _goes_on_in_han(marks, place, sentence.text):
-            marks[place] = Mark("word", mark.start, mark.end)
-    return marks
-
-
-def _capitalised_with_neighbour(marks: Sequence[Mark], place: int, text: str) -> bool:
-    mark = marks[place]
-    if not text[mark.start].isupper() or (mark.kind != "name" and place == 0):
-        return False
-    near = [marks[i] for i in (place - 1, place + 1) if 0 <= i < len(marks) and marks[i].kind == "word"]
-    gaps = [max(other.start - mark.end, mark.start - other.end) for other in near]
-    return any(gap == 1 and text[other.start].isupper() for gap, other in zip(gaps, near, strict=True))
-
-
-def _goes_on_in_han(marks: Sequence[Mark], place: int, text: str) -> bool:
-    """Unknown Han characters stand next to it without a gap: after the name of an object, to the end of its segment;
-    on both sides of a cue; on either side of a verb of one character."""
-    mark = marks[place]
-    if not HAN.match(text[mark.end - 1]):
-        return False
-    end, last = mark.end, place + 1
-    while last < len(marks) and marks[last].kind == "word" and marks[last].start == end and HAN.match(text[end]):
-        end, last = marks[last].end, last + 1
-    if mark.kind == "name":
-        ends = last == len(marks) or marks[last].kind in ("and", "or", "turn")
-        return not mark.meaning.subjects and end - mark.end >= 2 and ends
-    before = place > 0 and marks[place - 1].kind == "word" and marks[place - 1].end == mark.start
-    short = mark.kind == "light" and mark.end - mark.start == 1
-    return (before or end > mark.end) if short else (before and end > mark.end)
-
-
-def deny(segments: list[Segment]) -> None:
-    """Mark the items that are denied."""
-    for place in range(len(segments)):
-        if not _deny_by_own_words(segments, place):
-            _deny_as_list_goes_on(segments, place)
-
-
-def _deny_by_own_words(segments: list[Segment], place: int) -> bool:
-    segment = segments[place]
-    denials = segment.find("not", "no")
-    if segment.find("denial"):
-        reach = [segment] if segment.items else segments[:place]
-        for item in (item for each in reach for item in each.items):
-            item.negated = not item.negated
-        return True
-    if not denials:
-        return False
-    start = 0
-    for item in segment.items:
-        item.negated = sum(start <= mark.start < item.mark.start for mark in denials) % 2 == 1
-        start = item.mark.end
-    trailing = [mark for mark in denials if mark.start >= start]
-    segment.negated = not segment.items
-    if trailing and segment.items:
-        for item in [segment.items[-1], *_list_before(segments, place)]:
-            item.negated = not item.negated
-    elif not segment.items and place and all(m.kind in ("not", "no", "copula", "pronoun") for m in segment.marks):
-        for item in segments[place - 1].items:
-            item.negated = not item.negated
-    return True
-
-
-def _list_before(segments: list[Segment], place: int) -> list[Item]:
-    """The items of the list that ends with the first item of a segment."""
-    if not segments[place].marks or segments[place].joiner == "turn":
-        return []
-    found: list[Item] = []
-    head = segments[place].marks[: segments[place].marks.index(segments[place].items[0].mark)]
-    if any(mark.kind not in _LIST_WORDS for mark in head):
-        return []
-    for before in reversed(range(place)):
-        if not segments[before].is_list_item() or not segments[before].items:
-            break
-        found += segments[before].items
-        if segments[before].joiner == "turn":
-            break
-    return found
-
-
-def _deny_as_list_goes_on(segments: list[Segment], place: int) -> None:
-    segment = segments[place]
-    if not place or segment.joiner == "turn":
-        return
-    before = segments[place - 1]
-    denied = before.items[-1].negated if before.items else before.negated
-    forward = before.find("not", "no") or place > 1
-    if denied and forward and (segment.joiner == "or" or segment.is_list_item()):
-        segment.negated = not segment.items
-        for item in segment.items:
-            item.negated = True
-
-
-def leave_open(segments: list[Segment], asks: bool) -> None:
-    """Mark the items that a doubt or a question reaches: those after it in its clause, or else those before."""
-    clause: list[Segment] = []
-    for segment in [*segments, None]:
-        if segment is None or segment.joiner == "turn":
-            _leave_clause_open(clause, asks)
-            clause = []
-        if segment is not None:
-            clause.append(segment)
-
-
-def _leave_clause_open(clause: list[Segment], asks: bool) -> None:
-    doubts = [mark.start for segment in clause for mark in segment.find("open")]
-    items = [item for segment in clause for item in segment.items]
-    if asks:
-        reached = items
-    elif doubts:
-        reached = [item for item in items if item.mark.start > doubts[0]] or items
-    else:
-        return
-    for item in reached:
-        item.open = True
-    for segment in clause:
-        segment.open = True

@@ -30,7 +30,7 @@ NGRAM: dict[Language, int] = {"en": 8, "zh": 13}
 
 LIKENESS = 0.5
 """Cosine from which two sentences are near-duplicates. Own lessons reach 0.37; one word replaced leaves at least 0.6
-(benchmarks/leak_check.py)."""
+(benchmarks/leaks.py)."""
 
 GRAMS: dict[Language, tuple[int, ...]] = {"en": (3, 4), "zh": (1, 2)}
 SHOWN = 20

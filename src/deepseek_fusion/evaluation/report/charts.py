@@ -78,7 +78,8 @@ def reliability_plot(calibration: Json) -> Json:
 
 
 def radar(dimensions: Sequence[Mapping[str, Any]]) -> Json | None:
-    """Three shares as a triangle, before and now where all three are known; None without three of them."""
+    """Three shares as a triangle, and before them those that are known, as another where all are; None without three
+    of them."""
     sides = {
         side: [row[side] for row in dimensions]
         for side in ("before", "now")
@@ -90,7 +91,12 @@ def radar(dimensions: Sequence[Mapping[str, Any]]) -> Json | None:
         "rings": [(ring, _triangle([ring] * 3)) for ring in (0.25, 0.5, 0.75, 1.0)],
         "axes": [_spoke(angle, 1.0) for angle in _AXES],
         "sides": {side: _triangle(values) for side, values in sides.items()},
-        "points": [_spoke(angle, value) for angle, value in zip(_AXES, sides["now"], strict=True)],
+        "points": {
+            side: [
+                _spoke(angle, row[side]) for angle, row in zip(_AXES, dimensions, strict=True) if row[side] is not None
+            ]
+            for side in ("before", "now")
+        },
     }
 
 

@@ -84,8 +84,11 @@ def place(value: float | None) -> str:
 
 
 def change(part: Json) -> str:
-    """How much a perplexity moved, signed."""
-    return f"{100 * (part['now'] / part['before'] - 1):+.1f}\u00a0%".replace("-", "−")
+    """How much a perplexity moved, signed, with its interval where it has one."""
+    moved = f"{100 * (part['now'] / part['before'] - 1):+.1f}\u00a0%".replace("-", "−")
+    if part.get("low") is None:
+        return moved
+    return f"{moved}; {points(part['low'])}\u00a0–\u00a0{points(part['high'])}"
 
 
 def number(value: object) -> str:

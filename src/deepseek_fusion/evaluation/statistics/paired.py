@@ -13,6 +13,10 @@ import numpy as np
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 
 RESAMPLES, SEED = 2000, 0
+_LEAST = 1e-9
+"""Error of a change that is the same in every window, in nats a token: less than arithmetic is exact to."""
+
+Windows = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,14 @@ class Difference:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval."""
+        low, high = self.span
+        return max(-1.0, low), min(1.0, high)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The same for a difference without bounds."""
         half = self._student.quantile(0.975) * self.error
-        return max(-1.0, self.value - half), min(1.0, self.value + half)
+        return self.value - half, self.value + half
 
     @property
     def p(self) -> float:
@@ -46,6 +56,55 @@ class Difference:
     @cached_property
     def _student(self) -> _Student:
         return _Student(max(1, self.subjects - 1))
+
+
+@dataclass(frozen=True)
+class Change:
+    """Perplexity now relative to before, less one.
+
+    Attributes:
+        logarithm: the difference of the logarithms, which is a mean over tokens.
+    """
+
+    logarithm: Difference
+
+    @property
+    def value(self) -> float:
+        """The relative change."""
+        return math.expm1(self.logarithm.value)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval."""
+        low, high = self.logarithm.span
+        return math.expm1(low), math.expm1(high)
+
+    @property
+    def p(self) -> float:
+        """Two-sided probability of a change at least this large between two equal models."""
+        return self.logarithm.p
+
+    def detectable(self, p: float, power: float = 0.95) -> float:
+        """Size of the true rise that is found at level `p` with probability `power`."""
+        return math.expm1(self.logarithm.detectable(p, power))
+
+
+def paired_change(before: Windows, now: Windows) -> Change | None:
+    """A paired bootstrap over windows of text, with Student's quantiles for however few of them there are.
+
+    None where nothing can be paired: fewer than two windows, or two models that split the text into other tokens.
+
+    Args:
+        before: each window's negative log-likelihood in nats and number of tokens.
+        now: the same windows, read by the other model.
+    """
+    tokens = [count for _, count in before]
+    if len(tokens) < 2 or tokens != [count for _, count in now]:
+        return None
+    gains = [new - old for (old, _), (new, _) in zip(before, now, strict=True)]
+    drawn = resampled(np.array([*zip(gains, tokens, strict=True)], dtype=float), RESAMPLES, SEED)
+    error = float((drawn[:, 0] / drawn[:, 1]).std()) * math.sqrt(len(tokens) / (len(tokens) - 1))
+    return Change(Difference(sum(gains) / sum(tokens), max(error, _LEAST), len(tokens)))
 
 
 def paired_difference(before: Sequence[bool], now: Sequence[bool], clusters: Sequence[str]) -> Difference:

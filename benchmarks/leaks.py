@@ -5,15 +5,13 @@ is, in other case and punctuation, with its halves exchanged, with neighbouring 
 replaced, with two replaced. Names stay whole: a prompt about another thing is no copy. Caught means an exact copy, a
 shared n-gram or a near-duplicate. False alarms are counted on all 1,880 facts, where nothing was planted.
 
-Run: python benchmarks/leak_check.py [--items 40] [--work FOLDER]   (about 5 core-minutes)
+A part of benchmarks/controls.py, which runs it (about 5 core-minutes).
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,7 +27,7 @@ from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.matching import folded
-from record import Row, write_results
+from record import Row
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "medical"
 PROJECTS = {"en": "fusion.yaml", "zh": "zh.yaml"}
@@ -37,15 +35,9 @@ MARKS = "\x00\x01"
 Plant = Callable[[str, list[str], list[int], random.Random], list[str]]
 
 
-def main() -> None:
-    """Plant, look, and write down what was caught."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=40)
-    parser.add_argument("--work", type=Path, default=Path(__file__).parent / "work")
-    options = parser.parse_args()
-    with Run(options.work) as run:
-        rows = [row for language in PROJECTS for row in _language(run, language, options.items)]
-    write_results("leak_check", ["benchmarks/leak_check.py", *sys.argv[1:]], rows)
+def planted_leaks(run: Run, count: int) -> list[Row]:
+    """Plant `count` prompts in each language, look, and count the false alarms where nothing was planted."""
+    return [row for language in PROJECTS for row in _language(run, language, count)]
 
 
 def _language(run: Run, language: str, count: int) -> list[Row]:
@@ -128,6 +120,3 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "one word replaced": (_replaced(1), ">= 0.95"),
     "two words replaced": (_replaced(2), ""),
 }
-
-if __name__ == "__main__":
-    main()
