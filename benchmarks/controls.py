@@ -39,6 +39,7 @@ from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph, Triple
 from deepseek_fusion.knowledge.language import fold
+from deepseek_fusion.knowledge.matching import is_listed
 from deepseek_fusion.knowledge.phrase import SEPARATOR, askable_backward, join
 from deepseek_fusion.models.source import find_model
 from deepseek_fusion.pipeline import teach

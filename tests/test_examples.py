@@ -132,7 +132,7 @@ def test_the_example_of_distillation_distils(
     teachings = run.step(write_teachings, config.training.distil, source("llama"), source("qwen2"), lessons, facts)
     made = run.step(distil, config.training, source("llama"), teachings, None, None)
     curve = read_json(made.path / "training.json")["curve"]
-    assert curve[-1]["distil_loss"] < curve[0]["distil_loss"]
+    assert curve[-1]["loss"] < curve[0]["loss"]
 
 
 def test_the_example_of_reinforcement_reinforces(

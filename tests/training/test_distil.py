@@ -14,18 +14,18 @@ from transformers import AutoModelForCausalLM
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, LoraConfig, ReplayConfig, TrainingConfig
-from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.questions import informed, verifiable
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.training.distil import FILE, Teachings, distil, find_teacher, write_teachings
 from deepseek_fusion.training.loop import Loop
-from deepseek_fusion.training.questions import informed, read_questions, write_answers
 from deepseek_fusion.training.replay import write_replay
 from models.test_vocabulary import relabelled
 
@@ -219,7 +219,9 @@ def test_the_base_reads_the_facts_and_the_student_does_not(
     summary = read_json(cached.path / "summary.json")
     assert (summary["examined"], summary["right"], summary["accuracy"]) == (3, 0, 0.0)
     base, facts = language("llama"), Graph.load(facts_of.path)
-    questions = [question for question in read_questions(lessons, facts) if question.subjects]
+    questions = [
+        question for question in verifiable(read_jsonl(lessons.path / "lessons.jsonl"), facts) if question.subjects
+    ]
     told = informed(questions, facts)
     assert "The symptom of Gout is fever. The code of Gout is M10.9." in "".join(told)
     teachings = Teachings(cached.path)
@@ -245,7 +247,7 @@ def test_right_chains_of_thought_are_kept_with_their_thoughts(
     said = {"fever": "<think>\nIt hurts.\n</think>\n\nThe symptom is fever.", "M10.9": "<think>\nM10.9, perhaps"}
 
     def speak(language: Language, prompts: list[list[int]], *_: object) -> list[list[int]]:
-        questions = read_questions(lessons, Graph.load(facts_of.path))
+        questions = verifiable(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(facts_of.path))
         ends = {"cough": []}  # cut in the middle
         return [
             [*language.encode(said.get(own.answer, "J45, cough")), *ends.get(own.answer, [language.end_of_turn])]
@@ -280,9 +282,7 @@ def test_a_later_phase_goes_on_from_the_adapter_before(
     cached = run.step(write_teachings, CONFIG.distil, source("llama"), teacher, lessons, facts_of)
     first = run.step(distil, CONFIG, source("llama"), cached, None, None)
     second = run.step(distil, CONFIG, source("llama"), cached, None, first)
-    curves = [
-        [row["distil_loss"] for row in read_json(made.path / "training.json")["curve"]] for made in (first, second)
-    ]
+    curves = [[row["loss"] for row in read_json(made.path / "training.json")["curve"]] for made in (first, second)]
     assert curves[1][0] < 0.6 * curves[0][0]
     other = CONFIG.model_copy(update={"lora": LoraConfig(rank=8)})
     with pytest.raises(FusionError, match="the phase before left an adapter of rank 16 and alpha 32, not 8 and 32"):
@@ -308,17 +308,6 @@ def test_a_loss_that_is_no_number_names_the_batch(
         FusionError, match=r"training.distil: the loss is not a number at step \d+, in the batch with '.+'"
     ):
         run.step(distil, CONFIG.model_copy(update={"distil": wild}), source("llama"), cached, None, None)
-
-
-def test_greedy_answers_do_not_depend_on_company(language: Callable[[str], Language]) -> None:
-    """Prompts of other lengths beside it change nothing, on models that padding would disturb either."""
-    for architecture in ("llama", "deepseek_v32"):
-        model = language(architecture)
-        prompts = [model.encode_question(text) for text in ("Name it.", "What is the code of Gout?", "Who?")]
-        together = write_answers(model, prompts, 6)
-        assert together == [write_answers(model, [prompt], 6)[0] for prompt in prompts]
-    assert write_answers(model, prompts, 6, 1.0, seed=3) == write_answers(model, prompts, 6, 1.0, seed=3)
-    assert write_answers(model, prompts, 6, 1.0, seed=3) != write_answers(model, prompts, 6, 1.0, seed=4)
 
 
 def test_resumed_after_any_step_it_is_the_same_to_the_bit(

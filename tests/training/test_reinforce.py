@@ -11,18 +11,17 @@ from torch import Tensor
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, LoraConfig, TrainingConfig
-from deepseek_fusion.core.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.knowledge.matching import Accepted
+from deepseek_fusion.knowledge.questions import Question
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.adapter import train_adapter
-from deepseek_fusion.training.questions import Question, read_questions
 from deepseek_fusion.training.reinforce import Reinforce, advantages, reinforce, reward
 from training.test_distil import interrupted, same_result
 
@@ -88,34 +87,6 @@ def test_advantages_compare_the_answers_to_one_question() -> None:
     found = advantages([1, 0, 0, 0, 0.5, 0.5, 0.5, 0.5], 4)
     assert found[:4] == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-3)
     assert found[4:] == [0, 0, 0, 0]
-
-
-def test_questions_know_what_the_graph_accepts(tmp_path: Path) -> None:
-    triples = (
-        Triple("Gout", "symptom", "Joint Pain"),
-        Triple("Gout", "symptom", "Fever"),
-        Triple("Flu", "symptom", "Fever"),
-        Triple("Joint Pain", "parent", "Pain"),
-    )
-    nouns = {"symptom": Relation("symptom", "symptoms"), "parent": Relation("parent", "parents")}
-    graph = Graph(triples, "disease", nouns, {"Joint Pain": ("Arthralgia",)})
-    ids = [graph.fact_id(triple) for triple in triples]
-    rows = [
-        {"kind": "question", "prompt": "All?", "facts": ids[:2], "parts": [["Joint Pain, Fever", True]]},
-        {"kind": "question", "prompt": "One?", "facts": ids[1:2], "parts": [["Fever", True]]},
-        {"kind": "reversed", "prompt": "Who?", "facts": ids[1:3], "parts": [["Gout, Flu", True]]},
-        {"kind": "refusal", "prompt": "Zog?", "facts": [], "parts": [["I do not know.", True]]},
-        {"kind": "question", "prompt": "Gone?", "facts": ["0" * 12], "parts": [["x", True]]},
-        {"kind": "statement", "prompt": None, "facts": ids[:1], "parts": [["x", True]]},
-    ]
-    write_jsonl(tmp_path / "lessons.jsonl", [*rows, rows[0]])
-    right = (("Joint Pain", "Arthralgia"), ("Fever",))
-    assert read_questions(Artifact(tmp_path, "k", "lessons"), graph) == [
-        Question("All?", Accepted(right, ("Pain",), 2), "Joint Pain, Fever", ("Gout",)),
-        Question("One?", Accepted(right, ("Pain",), 1), "Fever", ("Gout",)),
-        Question("Who?", Accepted((("Gout",), ("Flu",)), (), 2), "Gout, Flu", ("Gout", "Flu")),
-        Question("Zog?", Accepted((), (), 0), "I do not know.", ()),
-    ]
 
 
 @pytest.mark.parametrize("started", [False, True])

@@ -20,22 +20,23 @@ from transformers import PreTrainedTokenizerBase
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl, writing
 from deepseek_fusion.core.config import TrainingConfig
-from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
+from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.matching import Accepted, is_declined, is_mentioned
+from deepseek_fusion.knowledge.questions import Question, informed, verifiable
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import begin_lora, lora_parameters
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.models.vocabulary import Vocabulary
+from deepseek_fusion.models.writing import ends_of, write_answers
 from deepseek_fusion.training.adapter import carry_out
 from deepseek_fusion.training.divergence import CHUNK, Teacher, divergence
 from deepseek_fusion.training.lessons import LessonBatch
 from deepseek_fusion.training.loop import NODES, Loop, Objective, not_a_number
-from deepseek_fusion.training.questions import Question, ends_of, informed, read_questions, write_answers
 from deepseek_fusion.training.replay import Anchor, read_replay
 from deepseek_fusion.training.samples import (
     Sample,
@@ -46,7 +47,7 @@ from deepseek_fusion.training.samples import (
     text_sample,
 )
 
-FILE = "teachings.safetensors"
+FILE, LESSONS = "teachings.safetensors", "lessons.jsonl"
 EXAMINED = 48
 """Tokens of an answer by which a teacher is examined."""
 THINK, THOUGHT = "<think>\n", "</think>"
@@ -109,14 +110,20 @@ def write_teachings(
     """
     facts = Graph.load(graph.path)
     if section.method == "context":
-        _write_informed(out, section, load_language(model, model.torch_dtype), read_questions(lessons, facts), facts)
+        _write_informed(
+            out,
+            section,
+            load_language(model, model.torch_dtype),
+            verifiable(read_jsonl(lessons.path / LESSONS), facts),
+            facts,
+        )
         return
     if teacher is None:
         raise FusionError(
             f"training.distil.teacher: `{section.method}` needs one; name a local folder, a GGUF file or a hub id."
         )
     if section.method == "chains":
-        _write_chains(out, section, model, teacher, read_questions(lessons, facts))
+        _write_chains(out, section, model, teacher, verifiable(read_jsonl(lessons.path / LESSONS), facts))
         return
     rows, order, tokenizer = _lesson_rows(model, lessons)
     _write(out, section, rows, order, tokenizer, load_language(teacher, teacher.torch_dtype), {"teacher": teacher.name})
@@ -128,7 +135,7 @@ def _lesson_rows(model: ModelSource, lessons: Artifact) -> tuple[list[Row], list
     distinct: dict[str, int] = {}
     rows: list[Row] = []
     order: list[int] = []
-    for lesson in read_jsonl(lessons.path / "lessons.jsonl"):
+    for lesson in read_jsonl(lessons.path / LESSONS):
         prompt, parts = lesson["prompt"], lesson["parts"]
         name = repr((prompt, parts))
         if name not in distinct:

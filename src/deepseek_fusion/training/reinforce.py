@@ -20,21 +20,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from deepseek_fusion.core.artifacts import Artifact
+from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.config import TrainingConfig
-from deepseek_fusion.core.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.matching import Accepted, verify
+from deepseek_fusion.knowledge.questions import Question, verifiable
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import begin_lora, enable_lora, lora_parameters
 from deepseek_fusion.models.source import ModelSource
+from deepseek_fusion.models.writing import write_answers
 from deepseek_fusion.training.adapter import carry_out
 from deepseek_fusion.training.divergence import Teacher, divergences
 from deepseek_fusion.training.loop import NODES, Loop, Objective, not_a_number
-from deepseek_fusion.training.questions import Question, read_questions, write_answers
 from deepseek_fusion.training.replay import Anchor, read_replay
 
 TINY = 1e-4
@@ -221,7 +222,7 @@ def reinforce(
         FusionError: no lesson is a question, the phase before left another kind of adapter, or a loss is not a number.
     """
     config = section.reinforce
-    questions = read_questions(lessons, Graph.load(graph.path))
+    questions = verifiable(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(graph.path))
     if not questions:
         raise FusionError(
             "training.reinforce: no lesson is a question that the graph can verify; raise curriculum.questions."
