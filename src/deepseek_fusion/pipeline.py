@@ -175,6 +175,7 @@ def quick(config: Config) -> Config:
                 update={
                     "replay": config.training.replay.model_copy(update={"texts": 32}),
                     "adapt": config.training.adapt.model_copy(update={"tokens": 8192}),
+                    "multitask": config.training.multitask.model_copy(update={"epochs": 1}),
                 }
             ),
             "evaluation": config.evaluation.model_copy(update={"general_tokens": 1024, "refusals": 12, "control": 0.0}),

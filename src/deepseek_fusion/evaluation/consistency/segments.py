@@ -327,7 +327,7 @@ def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Ma
             chosen.append(both[0])
     meanings = [mark.meaning for segment in segments for mark in segment.find("name")]
     if not chosen and not any(meaning.subjects and not meaning.objects for meaning in meanings):
-        both = [m for m in segments[0].find("name") if m.meaning.subjects]
+        both = [m for segment in segments[:1] for m in segment.find("name") if m.meaning.subjects]
         if len(meanings) > 1 and both and _CONDITION.match(sentence.text):
             chosen.append(both[0])
     return chosen
