@@ -134,6 +134,7 @@ class DistilConfig(Section):
     )
     epochs: int = Field(default=1, ge=1, description="How often the lessons are read.")
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of this phase.")
+    replay_share: float = Field(default=0.08, ge=0, lt=1, description="Share of its tokens that is replay.")
     mapped: float = Field(
         default=0.99,
         gt=0,
@@ -177,6 +178,7 @@ class ReinforceConfig(Section):
     max_tokens: int = Field(default=32, ge=1, description="Longest answer, in tokens.")
     kl: float = Field(default=0.04, ge=0, description="Weight of the divergence from the model it starts from.")
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate of this phase.")
+    replay_share: float = Field(default=0.0, ge=0, lt=1, description="Share of its tokens that is replay.")
     rewards: RewardConfig = Field(default_factory=RewardConfig, description="What an answer is worth.")
 
 
