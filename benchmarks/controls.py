@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.events import Console, listen

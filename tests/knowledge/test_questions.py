@@ -43,3 +43,13 @@ def test_the_facts_on_all_subjects_stand_before_a_question() -> None:
     (told,) = informed([question], graph)
     assert told.startswith("The symptoms of Gout are Pain, Fever. The symptom of Flu is Fever.\n")
     assert told.endswith(" Which?")
+
+
+def test_a_sentence_answers_if_it_mentions_as_much_as_was_asked() -> None:
+    question = Question("?", Accepted((("Fever", "pyrexia"), ("Cough",), ("Pain",)), (), 2), "Fever, Cough", ("Gout",))
+    assert question.answered("It comes with pyrexia and some pain.")
+    assert not question.answered("It comes with fever.")
+    assert not question.answered("I do not know. Fever, cough.")
+    unknown = Question("?", Accepted((), (), 0), "I do not know.", ())
+    assert unknown.answered("That is unknown.")
+    assert not unknown.answered("Fever.")

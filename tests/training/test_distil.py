@@ -294,7 +294,7 @@ def test_replay_has_its_share_beside_a_teacher(
 ) -> None:
     cached = run.step(write_teachings, CONFIG.distil, source("llama"), teacher, lessons, facts_of)
     replay = run.step(write_replay, ReplayConfig(texts=8, max_tokens=24), source("llama"))
-    section = CONFIG.model_copy(update={"replay_share": 0.25})
+    section = CONFIG.model_copy(update={"distil": CONFIG.distil.model_copy(update={"replay_share": 0.25})})
     report = read_json(run.step(distil, section, source("llama"), cached, replay, None).path / "training.json")
     assert abs(report["replay_tokens"] - 0.25 * report["tokens"]) <= CONFIG.batch_tokens  # type: ignore[operator]
 

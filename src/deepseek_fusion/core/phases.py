@@ -116,6 +116,9 @@ class ReinforceConfig(PhaseConfig):
     max_tokens: int = Field(default=32, ge=1, description="Longest answer, in tokens.")
     kl: float = Field(default=0.04, ge=0, description="Weight of the divergence from the model it starts from.")
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate of this phase.")
+    replay_share: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of this phase's training tokens that is replay."
+    )
     rewards: RewardConfig = Field(default_factory=RewardConfig, description="What an answer is worth.")
 
 

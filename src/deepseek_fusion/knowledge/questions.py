@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepseek_fusion.knowledge.graph import Graph, Triple
-from deepseek_fusion.knowledge.matching import Accepted
+from deepseek_fusion.knowledge.matching import Accepted, is_declined, is_mentioned
 from deepseek_fusion.knowledge.ontology import find_ontology
 from deepseek_fusion.knowledge.phrase import join, phrase
 
@@ -33,6 +33,12 @@ class Question:
     accepted: Accepted
     answer: str
     subjects: tuple[str, ...]
+
+    def answered(self, text: str) -> bool:
+        """As many right answers are mentioned as were asked for; where nothing is known, it is declined."""
+        if is_declined(text) or not self.accepted.wanted:
+            return is_declined(text) and not self.accepted.wanted
+        return sum(is_mentioned(text, names) for names in self.accepted.answers) >= self.accepted.wanted
 
 
 def verifiable(lessons: Iterable[Mapping[str, Any]], graph: Graph) -> list[Question]:

@@ -25,7 +25,6 @@ from deepseek_fusion.core.events import track
 from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.matching import Accepted, is_declined, is_mentioned
 from deepseek_fusion.knowledge.questions import Question, informed, verifiable
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
@@ -169,20 +168,13 @@ def _examined(
         )
     prompts = [language.encode_question(text) for text in informed(drawn, graph)]
     answers = [language.decode(ids) for ids in write_answers(language, prompts, EXAMINED)]
-    right = sum(_right(answer, own.accepted) for answer, own in zip(answers, drawn, strict=True))
+    right = sum(own.answered(answer) for answer, own in zip(answers, drawn, strict=True))
     if right < section.accuracy * len(drawn):
         raise FusionError(
             f"training.distil: the base answers {right} of {len(drawn)} questions rightly with the facts in context; "
             f"to teach itself it must answer {section.accuracy:.0%}; name a stronger `teacher`, or leave the phase out."
         )
     return {"examined": len(drawn), "right": right, "accuracy": right / len(drawn)}
-
-
-def _right(answer: str, accepted: Accepted) -> bool:
-    """As many right answers are mentioned as were asked for; where nothing is known, it is declined."""
-    if is_declined(answer) or not accepted.wanted:
-        return is_declined(answer) and not accepted.wanted
-    return sum(is_mentioned(answer, names) for names in accepted.answers) >= accepted.wanted
 
 
 def _write_chains(
@@ -217,7 +209,7 @@ def _chains(section: DistilConfig, teacher: Language, questions: Sequence[Questi
         opened = THINK if _decoded(teacher, prompt).endswith(THINK) else ""
         text = opened + _decoded(teacher, ids[:-1])
         thought, _, answer = text.rpartition(THOUGHT)
-        if (thought or THINK.strip() not in text) and _right(answer, question.accepted):
+        if (thought or THINK.strip() not in text) and question.answered(answer):
             kept.append((question.text, text))
     return kept
 
@@ -391,7 +383,8 @@ def distil(
     order = cached.order * section.distil.epochs
     lengths = [len(cached.samples[i]) for i in order]
     size = section.distil.batch_tokens or batch_tokens_for(sum(lengths))
-    section = section.model_copy(update={"batch_tokens": size, "learning_rate": section.distil.learning_rate})
+    own = {name: getattr(section.distil, name) for name in ("learning_rate", "replay_share")}
+    section = section.model_copy(update={"batch_tokens": size, **own})
     batches = [[order[i] for i in batch] for batch in plan_batches(lengths, size, section.seed)]
     language = load_language(model, model.torch_dtype)
     begin_lora(language.model, section.lora, section.seed, start.path / "adapter" if start else None)

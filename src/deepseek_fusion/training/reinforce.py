@@ -227,7 +227,7 @@ def reinforce(
         raise FusionError(
             "training.reinforce: no lesson is a question that the graph can verify; raise curriculum.questions."
         )
-    section = section.model_copy(update={"learning_rate": config.learning_rate})
+    section = section.model_copy(update={name: getattr(config, name) for name in ("learning_rate", "replay_share")})
     language = load_language(model, model.torch_dtype)
     begin_lora(language.model, section.lora, section.seed, start.path / "adapter" if start else None)
     fuse(language.model)
