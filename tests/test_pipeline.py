@@ -382,7 +382,7 @@ def setting(**values: Any) -> Callable[[Path], None]:
         (setting(training={"max_length": 16}), "training.max_length: a lesson has"),
         (setting(training={"lora": {"targets": ["wq"]}}), "has no linear layer `wq`"),
         (setting(knowledge={"sources": ["facts.csv"], "relations": {"cod": {"name": "x"}}}), "did you mean `code`?"),
-        (setting(curriculum={"questions": 0, "reversed": 0, "statements": 0, "passages": 0}), "are all 0"),
+        (setting(curriculum={"questions": 0, "reversed": 0, "hops": 0, "statements": 0, "passages": 0}), "are all 0"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else "",
 )

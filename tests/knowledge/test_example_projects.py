@@ -27,8 +27,9 @@ def test_projects_load(path: Path) -> None:
     assert config.knowledge.relations
 
 
-def test_disease_facts() -> None:
+def test_disease_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faker_healthcare")
+    monkeypatch.syspath_prepend(EXAMPLES / "medical")  # where a script finds its neighbours
     medical = data_maker("medical")
     english, chinese = list(medical.facts(medical.ENGLISH)), list(medical.facts(medical.CHINESE))
     assert len(set(english)) == len(set(chinese)) == 1880

@@ -16,9 +16,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.knowledge.graph import Graph, Group
-from deepseek_fusion.knowledge.hops import descriptions, leads_to
 from deepseek_fusion.knowledge.invent import Half, invent_names
-from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
+from deepseek_fusion.knowledge.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
 
 Kind = Literal["question", "reversed", "multihop", "statement", "passage", "refusal", "document"]
 
