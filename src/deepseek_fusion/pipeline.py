@@ -187,8 +187,10 @@ def _ground(config: Config, run: Run) -> Ground:
     if config.threads:
         torch.set_num_threads(config.threads)
     model = find_model(config.model, config.folder, config.precision)
-    own, packaged = config.evaluation.general_text, packaged_text()
-    general = Source((own,), config.folder) if own else Source((packaged.name,), packaged.parent)
+    if own := config.evaluation.general_text:
+        general = Source((own,), config.folder)
+    else:
+        general = Source((packaged_text().name,), packaged_text().parent)
     corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
     graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
