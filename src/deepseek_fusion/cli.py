@@ -84,12 +84,18 @@ def teach(
     from deepseek_fusion.core.artifacts import read_json
     from deepseek_fusion.core.events import Console, EventLog, listen
     from deepseek_fusion.core.run import Run
+    from deepseek_fusion.models.ranks import together
+    from deepseek_fusion.training.adapter import follow
 
     if quick:
         config = pipeline.quick(config)
     cpu = time.process_time()
-    with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
-        release = pipeline.teach(config, run)
+    with together() as leads:
+        if not leads:
+            follow()
+            return
+        with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
+            release = pipeline.teach(config, run)
     print_card(read_json(release.card))
     typer.echo(f"This run took {time.process_time() - cpu:,.0f} core-seconds.")
     state = "was not made current, the gate found it worse" if release.passed is False else "is current"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import attach_lora, load_adapter, lora_parameters, save_adapter
+from deepseek_fusion.models.ranks import call, next_job
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.documents import document_course
 from deepseek_fusion.training.lessons import lesson_course, samples_course
@@ -21,6 +24,7 @@ from deepseek_fusion.training.multitask import task_course
 from deepseek_fusion.training.replay import Anchor, Replay, read_replay
 from deepseek_fusion.training.samples import Sample
 
+CHECKPOINT = "checkpoint.safetensors"
 SPENT = ("steps", "tokens", "replay_tokens", "tflop", "seconds", "cpu_seconds")
 
 
@@ -48,6 +52,7 @@ def train_adapter(
     Raises:
         FusionError: something cannot be learned from, or the loss is not a number.
     """
+    call((out, section, model, lessons, replay, before, documents, labels))
     language = load_language(model, model.torch_dtype)
     courses: dict[str, Course] = {}
     for name in section.names:
@@ -66,6 +71,16 @@ def train_adapter(
     carry_out(loop, out, section, model, before, planned, *(own.finish for own in courses.values()))
 
 
+def follow() -> None:
+    """Help the leading process to train, as often as it calls; what is written on the way is thrown away."""
+    while (job := next_job()) is not None:
+        out, *inputs = job
+        with tempfile.TemporaryDirectory() as folder:
+            if (checkpoint := out / CHECKPOINT).exists():
+                shutil.copy(checkpoint, folder)
+            train_adapter(Path(folder), *inputs)
+
+
 def carry_out(
     loop: Loop,
     out: Path,
@@ -81,7 +96,7 @@ def carry_out(
         before: the adapter of the phase before.
         finish: writes what belongs into the folder of the adapter besides, and tells what `training.json` says of it.
     """
-    checkpoint = out / "checkpoint.safetensors"
+    checkpoint = out / CHECKPOINT
     loop.resume(checkpoint)
     loop.run(checkpoint)
     save_adapter(loop.language.model, section.lora, model.path, out / "adapter", section.adapter_scale)

@@ -25,6 +25,7 @@ from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.models.loading import Language
+from deepseek_fusion.models.ranks import add_up, any_of, share
 from deepseek_fusion.models.trees import Row
 
 BETAS = (0.9, 0.99)
@@ -183,10 +184,11 @@ class Loop:
                 self.progress.cpu_seconds += time.process_time() - cpu
                 shown = {self._column(name): loss for name, loss in taken.losses.items()} | taken.figures
                 bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
-                if stopped.is_set() or time.monotonic() - saved >= self.config.checkpoint_seconds:
+                stop = any_of(stopped.is_set(), self.language.device)
+                if stop or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
                     saved = time.monotonic()
-                if stopped.is_set():
+                if stop:
                     raise KeyboardInterrupt
         self.language.model.eval()
 
@@ -205,9 +207,6 @@ class Loop:
                 f"training: the loss is not a number at step {state.step + 1}; lower {self.config.rate_field} "
                 f"(it is {self.config.learning_rate:g}) and run again."
             )
-        for parameter in self.parameters.values():
-            if parameter.grad is None:  # nothing of this step touched it; still all take equally many steps
-                parameter.grad = torch.zeros_like(parameter)
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -230,6 +229,7 @@ class Loop:
         """Add the gradient of this step; returns the mean loss of each objective and what else the batches tell.
 
         All rows of all objectives go through the model together, so that products are large and beginnings shared.
+        Of several processes each reads a part of them.
         """
         state = self.progress
         batches: list[tuple[Objective, Batch, int]] = []
@@ -242,11 +242,13 @@ class Loop:
         rows = [(number, row) for number, (_, batch, _) in enumerate(batches) for row in range(len(batch.places))]
         ids = [row for _, batch, _ in batches for row in batch.rows]
         places = [own for _, batch, _ in batches for own in batch.places]
-        for part in self.language.parts(ids, NODES[self.language.device.type]):
-            total = torch.zeros((), device=self.language.device)
-            chosen = sorted(part)  # by objective
+        read = share(range(len(rows)))
+        device, done = self.language.device, [0, 0]
+        for part in self.language.parts([ids[i] for i in read], NODES[device.type]):
+            total = torch.zeros((), device=device, requires_grad=True)
+            chosen = sorted(read[i] for i in part)  # by objective
             hidden_ND, computed = self.language.states([ids[i] for i in chosen], [places[i] for i in chosen])
-            self._count(computed, len(hidden_ND))
+            done = [done[0] + computed, done[1] + len(hidden_ND)]
             for number, (objective, batch, count) in enumerate(batches):
                 own = [rows[i][1] for i in chosen if rows[i][0] == number]
                 positions = sum(len(places[i]) for i in chosen if rows[i][0] == number)
@@ -256,6 +258,14 @@ class Loop:
                     losses[objective.name] += loss.item()
                     total = total + objective.weight * loss
             total.backward()
+        for parameter in self.parameters.values():
+            if parameter.grad is None:  # nothing of this step touched it; still all take equally many steps
+                parameter.grad = torch.zeros_like(parameter)
+        sums = torch.tensor([*losses.values(), *done], dtype=torch.float64, device=device)
+        add_up([sums])
+        add_up([parameter.grad for parameter in self.parameters.values() if parameter.grad is not None])
+        losses = dict(zip(losses, sums.tolist(), strict=False))
+        self._count(*map(round, sums.tolist()[len(losses) :]))
         figures = {
             name: value
             for _, batch, _ in batches
