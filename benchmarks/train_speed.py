@@ -3,7 +3,8 @@
 After every step of TRL's, ours takes the same step on the rows that TRL had just seen, in the same process, so that
 both meet the same machine; CPU time is counted. TRL runs at its defaults and at the fastest of several configurations
 (tried for a few steps each). Two kinds of data: lessons of the medical example, and documents with eight questions
-each, all in one step, where our loop reads a document once and padding costs TRL nothing. Peak memory is measured in a process for each side.
+each, all in one step, where our loop reads a document once and padding costs TRL nothing. Peak memory is measured in a
+process for each side.
 
 Run: python benchmarks/train_speed.py [--steps 24]   (about 40 CPU minutes; `pip install trl==1.16.0` first)
 """
@@ -89,7 +90,7 @@ def main() -> None:
         *_rows(
             f"documents with {QUESTIONS} questions",
             "documents",
-            _compare(documents, WIDE, options.steps),
+            _compare(documents, WIDE | {"train_sampling_strategy": "sequential"}, options.steps),
             "float32, no checkpointing, the questions of one document a step",
         ),
         *(_memory(setting, name) for setting, name in ((DEFAULTS, "its defaults"), (CANDIDATES[best], "its best"))),
