@@ -1,7 +1,7 @@
 """Writes what the documentation shows from what it is about; `--check` only says whether it is up to date.
 
-docs/config.md and docs/cli.md come from the code, the tables of both READMEs from the results of benchmarks and from
-the card of the last `make demo`, docs/facts*.svg from the same card.
+docs/config.md and docs/cli.md come from the code, docs/benchmarks.md from the results of all benchmarks, the tables of
+both READMEs from two of them and from the card of the last `make demo`, docs/facts*.svg from the same card.
 """
 
 from __future__ import annotations
@@ -49,6 +49,39 @@ def cli_page() -> str:
     root = typer.main.get_command(app)
     head = f"# Command line\n\n{NOTE}{root.help}\n\nExit codes: 0 done, 2 a mistake in the input, 130 interrupted.\n"
     return head + "".join(_command(name, command) for name, command in root.commands.items())  # type: ignore[attr-defined]
+
+
+def benchmarks_page() -> str:
+    """Every figure that was measured, whether it holds or not."""
+    head = (
+        f"# Benchmarks\n\n{NOTE}Each script in `benchmarks/` writes the rows below; `make bench` runs them all. A row "
+        "that does not hold stays. Times are CPU times on one machine, both sides in turn; alone they mean little.\n"
+    )
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    return head + "".join("".join(_benchmark(result)) for result in results)
+
+
+def _benchmark(result: dict[str, Any]) -> Iterator[str]:
+    yield f"\n## {result['benchmark']}\n\n`{result['command']}` on {result['device']}, commit `{result['commit']}`, "
+    yield f"{result['date']}.\n\n| figure | ours | peer | ratio | bar | holds | n | interval |\n"
+    yield "|---|--:|--:|--:|---|---|--:|---|\n"
+    notes: dict[str, list[str]] = {}
+    for row in result["rows"]:
+        holds = {True: "yes", False: "**no**", None: ""}[row["holds"]]
+        interval = "" if row["interval"] is None else " to ".join(map(_short, row["interval"]))
+        peer = "" if row["peer"] is None else f"{_short(row['peer'])}"
+        ratio = "" if row["ratio"] is None else _short(row["ratio"])
+        yield f"| {row['figure']} | {_short(row['ours'])} | {peer} | {ratio} | {row['bar']} | {holds} | {row['n']} | "
+        yield f"{interval} |\n"
+        for note in (f"peer: {row['peer_name']}" if row["peer_name"] else "", row["note"]):
+            if note:
+                notes.setdefault(note, []).append(row["figure"])
+    lines = [f"- {note}" + (f" ({figures[0]})" if len(figures) == 1 else "") for note, figures in notes.items()]
+    yield "\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _section(title: str, prefix: str, section: type[BaseModel]) -> Iterator[str]:
@@ -134,7 +167,11 @@ def _option(option: Any) -> str:
 def generated() -> dict[str, str | None]:
     """Every generated file by its path from the root; None for one that must not exist."""
     card, versus = _result(CARD), _result(RESULTS / "teach_vs_plain.json")
-    files: dict[str, str | None] = {"docs/config.md": config_page(), "docs/cli.md": cli_page()}
+    files: dict[str, str | None] = {
+        "docs/config.md": config_page(),
+        "docs/cli.md": cli_page(),
+        "docs/benchmarks.md": benchmarks_page(),
+    }
     for language, readme in READMES.items():
         picture = PICTURES[language]
         tables = {"demo": demo_table(card, language, picture), "teach_vs_plain": benchmark_table(versus, language)}
