@@ -67,7 +67,7 @@ def write_results(benchmark: str, command: Sequence[str], rows: Sequence[Row]) -
         RESULTS / f"{benchmark}.json",
         {
             "benchmark": benchmark,
-            "command": shlex.join(["python", *command]),
+            "command": shlex.join(["python", *("FOLDER" if Path(word).is_absolute() else word for word in command)]),
             "commit": _commit(),
             "date": datetime.now(UTC).date().isoformat(),
             "device": _device(),
