@@ -48,10 +48,6 @@ from record import Row, write_results
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
 FORM = 0.95
-NOTES: dict[Family, str] = {
-    "numerals": "every right code was taught, as somebody's; most near misses never were, so familiarity tells them "
-    "apart: this family measures spelling, not who it belongs to",
-}
 Answered = list[tuple[Item, str, list[bool]]]
 """Items with a model's answer and whether it is right, a fact each."""
 
@@ -195,7 +191,7 @@ def shuffled_rows(lessons: Sequence[Taught], seeds: tuple[int, ...]) -> list[Row
                 n=int(ours["n"]),
                 seeds=seeds,
                 interval=(float(ours["low"]), float(ours["high"])),
-                note=NOTES.get(family, "below chance" if ours["high"] < guess else ""),
+                note="below chance" if ours["high"] < guess else "",
             )
         )
         if not sides[0][0][0][0].options:
