@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from deepseek_fusion.core.artifacts import read_json
 
+SOURCE = Path(__file__).parents[2] / "src"
 FACTS = "\n".join(
     f"{name},{relation},{value}"
     for name, code, sign in [("Gout", "M10.9", "fever"), ("Asthma", "J45", "cough"), ("Anemia", "D64", "fatigue")]
@@ -71,7 +73,12 @@ def taught(model: Path, folder: Path, command: list[str]) -> Path:
     }
     (folder / "fusion.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
     done = subprocess.run(
-        [*command, "deepseek_fusion", "teach", "fusion.yaml"], cwd=folder, capture_output=True, text=True, check=False
+        [*command, "deepseek_fusion", "teach", "fusion.yaml"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (manifest,) = (folder / "work" / "adapter").glob("*/manifest.json")
