@@ -111,9 +111,12 @@ class ReplayConfig(Section):
     """General text that the base model writes itself, once, to hold what it already knows."""
 
     texts: int = Field(
-        default=96, ge=1, description="How many texts the base model writes, half chats and half documents."
+        default=192,
+        ge=1,
+        description="How many texts the base model writes: three in four answer general prompts, where there are "
+        "prompts enough, and the others are documents.",
     )
-    max_tokens: int = Field(default=64, ge=8, description="Length of each text, in tokens.")
+    max_tokens: int = Field(default=48, ge=8, description="Longest text, in tokens.")
 
 
 class TrainingConfig(Section):

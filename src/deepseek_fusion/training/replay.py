@@ -5,9 +5,11 @@ Training with a KL term on it holds the base's behaviour without any general cor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
@@ -24,19 +26,23 @@ from deepseek_fusion.training.prompts import PROMPTS
 
 KEEP = 64
 BATCH = 128
+READ = 2048
+"""Tokens that are read at one time."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Texts of equal length [T, L] and the base's distribution [T, L - 1, K] at every position but the last."""
+    """Texts, and the base's distribution at the positions of each that count: all of a document, an answer's of a chat.
 
-    ids_TL: Tensor
-    tokens_TLK: Tensor
-    probability_TLK: Tensor
+    Attributes:
+        texts: token ids of each text; nothing is read after the last, so it is only a target.
+        places: of each text, the positions with a distribution, all but the last from some place on.
+        teachings: of each text, the distributions there, [len(places), K].
+    """
 
-    def teacher(self, texts: Tensor) -> Teacher:
-        """The base's distributions at all positions of some texts, flattened."""
-        return Teacher(self.tokens_TLK[texts].flatten(0, 1).long(), self.probability_TLK[texts].flatten(0, 1).float())
+    texts: Sequence[list[int]]
+    places: Sequence[range]
+    teachings: Sequence[Teacher]
 
 
 class Anchor:
@@ -51,100 +57,133 @@ class Anchor:
 
     def batch(self, step: int, seen: Mapping[str, int]) -> AnchorBatch | None:
         """The texts that are due, if any."""
-        share, length = self.config.replay_share, self.replay.ids_TL.shape[1]
         others = sum(seen.values()) - seen[self.name]
-        due = share / (1 - share) * (others + self.ahead)
-        count = int((due - seen[self.name]) // length)
-        return AnchorBatch(self, self._texts(seen[self.name] // length, count)) if count >= 1 else None
+        due = self.config.replay_share / (1 - self.config.replay_share) * (others + self.ahead)
+        chosen, read = [], 0
+        for text in self._after(seen[self.name]):
+            read += len(self.replay.texts[text])
+            if seen[self.name] + read > due:
+                break
+            chosen.append(text)
+        return AnchorBatch(self, chosen) if chosen else None
 
-    def _texts(self, start: int, count: int) -> Tensor:
-        """Texts start .. start + count of an endless sequence of shuffled rounds through all."""
-        texts = len(self.replay.ids_TL)
-        rounds = {
-            number: torch.randperm(texts, generator=torch.Generator().manual_seed(self.config.seed + number))
-            for number in range(start // texts, (start + count - 1) // texts + 1)
-        }
-        return torch.stack([rounds[i // texts][i % texts] for i in range(start, start + count)])
+    def _after(self, seen: int) -> Iterator[int]:
+        """What follows the first `seen` tokens of an endless sequence of shuffled rounds through all texts."""
+        sizes = list(map(len, self.replay.texts))
+        rounds, left = divmod(seen, sum(sizes))
+        for number in count(rounds):
+            generator = torch.Generator().manual_seed(self.config.seed + number)
+            for text in torch.randperm(len(sizes), generator=generator).tolist():
+                if left <= 0:
+                    yield text
+                left -= sizes[text]
 
 
 @dataclass(frozen=True)
 class AnchorBatch:
-    """Some texts; the loss looks at every position but the last."""
+    """Some texts; the loss looks at the positions for which the base said what comes next."""
 
     anchor: Anchor
-    texts: Tensor
+    texts: Sequence[int]
 
     @property
     def rows(self) -> list[list[int]]:
         """Token ids of each text, all but the last, after which nothing comes."""
-        rows: list[list[int]] = self.anchor.replay.ids_TL[self.texts, :-1].tolist()
-        return rows
+        return [self.anchor.replay.texts[text][:-1] for text in self.texts]
 
     @property
     def places(self) -> list[range]:
-        """All positions that have a next token."""
-        return [range(self.anchor.replay.ids_TL.shape[1] - 1)] * len(self.texts)
+        """The positions of each text that count."""
+        return [self.anchor.replay.places[text] for text in self.texts]
 
     @property
     def tokens(self) -> int:
         """Tokens of the texts."""
-        return len(self.texts) * self.anchor.replay.ids_TL.shape[1]
+        return sum(len(self.anchor.replay.texts[text]) for text in self.texts)
 
     def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
         """Sum of KL(base || model) over some texts."""
-        teacher = self.anchor.replay.teacher(self.texts[list(rows)])
+        chosen = [self.anchor.replay.teachings[self.texts[row]] for row in rows]
+        teacher = Teacher(
+            torch.cat([own.tokens_NK for own in chosen]).long(),
+            torch.cat([own.probability_NK for own in chosen]).float(),
+        )
         return divergence(hidden_ND, self.anchor.language.head.weight, teacher.to(hidden_ND.device))
 
 
-@stage("replay", version=3)
+@stage("replay", version=4)
 def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
-    """Sample texts from the base, half of them answers to general prompts, and keep its distributions on them."""
+    """Let the base answer general prompts and go on from nothing, and keep its distributions on what it wrote.
+
+    Three in four texts are answers, as it would give them (greedy), where there are prompts enough; an answer that is
+    longer than a text may be is cut. The others are sampled.
+    """
     language = load_language(model, model.torch_dtype)
-    prompts = [language.encode_question(prompt) for prompt in PROMPTS]
-    starts = [prompts[i % len(prompts)] for i in range(section.texts // 2)]
-    starts += [language.text_start()] * (section.texts - len(starts))
+    chats = min(3 * section.texts // 4, len(PROMPTS))
+    starts = [language.encode_question(PROMPTS[i * len(PROMPTS) // chats]) for i in range(chats)]
+    starts = sorted(start for start in starts if len(start) < section.max_tokens)
+    documents = [language.text_start()] * (section.texts - len(starts))
+    texts: list[list[int]] = []
     with torch.random.fork_rng(), track("writing replay", section.texts) as progress:
         torch.manual_seed(0)
-        rows: list[list[int]] = []
-        for first in range(0, len(starts), BATCH):
-            rows += _sample(language, starts[first : first + BATCH], section.max_tokens)
-            progress.advance(len(rows) - first)
-    ids_TL = torch.tensor(rows)
-    teachers = [_distribution(language, ids_TL[i : i + BATCH]) for i in range(0, len(ids_TL), BATCH)]
-    shape = (len(rows), section.max_tokens - 1, KEEP)
+        for group, sampling in ((starts, {"do_sample": False}), (documents, {"do_sample": True, "top_k": 100})):
+            for first in range(0, len(group), BATCH):
+                written = _written(language, group[first : first + BATCH], section.max_tokens, sampling)
+                progress.advance(len(written))
+                texts += written
+    begins = [*map(len, starts), *map(len, documents)]
+    teachings = _teachings(language, texts, begins)
     tensors = {
-        "ids": ids_TL,
-        "tokens": torch.cat([teacher.tokens_NK for teacher in teachers]).view(shape).int(),
-        "probability": torch.cat([teacher.probability_NK for teacher in teachers]).view(shape).half(),
+        "ids": torch.tensor([token for text in texts for token in text]),
+        "lengths": torch.tensor([len(text) for text in texts]),
+        "begins": torch.tensor(begins),
+        "tokens": torch.cat([own.tokens_NK for own in teachings]).int(),
+        "probability": torch.cat([own.probability_NK for own in teachings]).half(),
     }
     with writing(out / "replay.safetensors") as file:
         file.write(save(tensors))
-    write_jsonl(out / "replay.jsonl", [{"text": language.tokenizer.decode(row)} for row in rows])
+    write_jsonl(out / "replay.jsonl", [{"text": language.tokenizer.decode(text)} for text in texts])
 
 
 def read_replay(artifact: Artifact) -> Replay:
     """Read what `write_replay` wrote."""
     tensors = load_file(artifact.path / "replay.safetensors")
-    return Replay(tensors["ids"], tensors["tokens"], tensors["probability"])
+    lengths, begins = tensors["lengths"].tolist(), tensors["begins"].tolist()
+    places = [range(begin - 1, length - 1) for begin, length in zip(begins, lengths, strict=True)]
+    sizes = list(map(len, places))
+    tokens, probability = tensors["tokens"].split(sizes), tensors["probability"].split(sizes)
+    texts = [text.tolist() for text in tensors["ids"].split(lengths)]
+    return Replay(texts, places, [Teacher(*own) for own in zip(tokens, probability, strict=True)])
 
 
 @torch.inference_mode()
-def _sample(language: Language, starts: list[list[int]], length: int) -> list[list[int]]:
-    """Continue each start to `length` tokens, by sampling from the base as it is."""
-    starts = [start[: length - 1] for start in starts]
+def _written(language: Language, starts: list[list[int]], length: int, sampling: Mapping[str, Any]) -> list[list[int]]:
+    """Let the base continue each start to the end of what it has to say, or to `length` tokens."""
     width = max(map(len, starts))
     fill = language.end_of_turn
     ids_BL = torch.tensor([[fill] * (width - len(start)) + start for start in starts], device=language.device)
     mask_BL = torch.tensor([[0] * (width - len(start)) + [1] * len(start) for start in starts], device=language.device)
     new = length - min(map(len, starts))
     made = language.model.generate(  # type: ignore[operator]
-        ids_BL, attention_mask=mask_BL, **PLAIN, do_sample=True, top_k=100, min_new_tokens=new, max_new_tokens=new
+        ids_BL, attention_mask=mask_BL, **PLAIN, **sampling, max_new_tokens=new
     )
-    return [row[width - len(start) :][:length] for row, start in zip(made.tolist(), starts, strict=True)]
+    return [[*start, *_turn(row[width:], fill)][:length] for row, start in zip(made.tolist(), starts, strict=True)]
 
 
-@torch.inference_mode()
-def _distribution(language: Language, ids_TL: Tensor) -> Teacher:
-    hidden = language.hidden(ids_TL.to(language.device))[:, :-1].flatten(0, 1)
-    kept = [Teacher.of_logits(language.head(chunk), KEEP) for chunk in hidden.split(256)]
-    return Teacher(torch.cat([t.tokens_NK for t in kept]).cpu(), torch.cat([t.probability_NK for t in kept]).cpu())
+def _turn(written: list[int], end: int) -> list[int]:
+    """What was written up to the end of the turn, which belongs to it."""
+    return written[: written.index(end) + 1] if end in written else written
+
+
+def _teachings(language: Language, texts: Sequence[list[int]], begins: Sequence[int]) -> list[Teacher]:
+    """The base's distributions at the positions of each text that count."""
+    found: dict[int, Teacher] = {}
+    rows = [text[:-1] for text in texts]
+    with torch.inference_mode():
+        for part in language.parts(rows, READ):
+            places = [range(begins[i] - 1, len(rows[i])) for i in part]
+            hidden_ND, _ = language.states([rows[i] for i in part], places)
+            for i, own_ND in zip(part, hidden_ND.split(list(map(len, places))), strict=True):
+                kept = Teacher.of_logits(language.head(own_ND), KEEP)
+                found[i] = kept.to(torch.device("cpu"))
+    return [found[i] for i in range(len(texts))]
