@@ -13,7 +13,11 @@ stands after the first full stop, and the item that the length limit cuts, are n
 
 Leaks and merges: see leaks.py and merges.py.
 
-Run: python benchmarks/controls.py [--seeds 1] [--work FOLDER]   (about 50 core-minutes, each further seed 25)
+A control that was taught too little has no form either, and shows nothing: `--set knowledge.max_facts=60` teaches fewer
+facts more often (see curriculum.exposures). What the base knew before anybody taught it stands in the notes.
+
+Run: python benchmarks/controls.py [--seeds 1] [--work FOLDER] [--set SECTION.FIELD=VALUE]
+(about 50 core-minutes, each further seed 25; with 60 facts 25, each further seed 12)
 """
 
 from __future__ import annotations
@@ -59,8 +63,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--items", type=int, default=40, help="leaks to plant in each way")
     parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "work")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="SECTION.FIELD=VALUE")
     options = parser.parse_args()
-    configs = [_config(options.project, seed) for seed in range(options.seeds)]
+    configs = [_config(options.project, seed, options.overrides) for seed in range(options.seeds)]
     with listen(Console()), Run(options.work) as run:
         lessons = [Taught.by(config, run) for config in configs]
         rows = shuffled_rows(lessons, tuple(range(options.seeds)))
@@ -70,10 +75,11 @@ def main() -> None:
     write_results("controls", ["benchmarks/controls.py", *sys.argv[1:]], rows)
 
 
-def _config(project: Path, seed: int) -> Config:
+def _config(project: Path, seed: int, overrides: Sequence[str]) -> Config:
     """The project with its control on everybody; a seed draws other facts, and teaches and shuffles otherwise."""
     sections = ("knowledge", "curriculum", "training", "evaluation") if seed else ()
-    return load_config(project, ["evaluation.control=1.0", *(f"{section}.seed={seed}" for section in sections)])
+    seeds = [f"{section}.seed={seed}" for section in sections]
+    return load_config(project, ["evaluation.control=1.0", *seeds, *overrides])
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Taught:
 
     truth: Graph
     graph: Graph
+    before: Sitting
     right: Sitting
     shuffled: Sitting
     adapter: Artifact
@@ -103,20 +110,23 @@ class Taught:
         return cls(
             Graph.load(part("graph").path),
             Graph.load(source(part("control_exam"), "shuffled").path),
+            Sitting.read(part("exam"), part("before")),
             Sitting.read(part("exam"), part("after")),
             Sitting.read(part("control_exam"), part("control")),
             part("adapter"),
             source(part("control"), "adapter"),
         )
 
-    def answers(self, family: Family) -> tuple[Answered, Answered]:
-        """What the shuffled and the other model answered to the same items of a family."""
-        same = {(item.prompt, item.facts): row for item, row in self.right.of(family)}
-        shuffled = [(item, row) for item, row in self.shuffled.of(family) if (item.prompt, item.facts) in same]
-        return (
-            [(item, row["answer"], row["right"]) for item, row in shuffled],
-            [(item, row["answer"], row["right"]) for item, _ in shuffled for row in [same[item.prompt, item.facts]]],
-        )
+    def answers(self, family: Family) -> tuple[Answered, Answered, Answered]:
+        """What the shuffled and the other model answered to the same items of a family, and the base before both."""
+        both = {(item.prompt, item.facts) for item, _ in self.right.of(family)}
+        both &= {(item.prompt, item.facts) for item, _ in self.shuffled.of(family)}
+        sides = [
+            {(item.prompt, item.facts): (item, row["answer"], row["right"]) for item, row in sitting.of(family)}
+            for sitting in (self.shuffled, self.right, self.before)
+        ]
+        shuffled, right, before = ([side[key] for key in side if key in both] for side in sides)
+        return shuffled, right, before
 
     def subjects(self, item: Item) -> list[str]:
         """The subject of each fact that an item asks for."""
@@ -170,12 +180,12 @@ def shuffled_rows(lessons: Sequence[Taught], seeds: tuple[int, ...]) -> list[Row
     accuracy, form = [], []
     for family in FAMILIES:
         sides = [taught.answers(family) for taught in lessons]
-        if not any(shuffled for shuffled, _ in sides):
+        if not any(shuffled for shuffled, *_ in sides):
             continue
-        ours, peer = (_right(lessons, [pair[side] for pair in sides]) for side in (0, 1))
+        ours, peer, before = (_right(lessons, [own[side] for own in sides]) for side in (0, 1, 2))
         shares = [
             share
-            for taught, (answered, _) in zip(lessons, sides, strict=True)
+            for taught, (answered, *_) in zip(lessons, sides, strict=True)
             for item, *_ in answered
             for share in taught.chance(item)
         ]
@@ -191,11 +201,12 @@ def shuffled_rows(lessons: Sequence[Taught], seeds: tuple[int, ...]) -> list[Row
                 n=int(ours["n"]),
                 seeds=seeds,
                 interval=(float(ours["low"]), float(ours["high"])),
-                note="below chance" if ours["high"] < guess else "",
+                note=f"the base before teaching: {before['value']:.3f}"
+                + ("; below chance" if ours["high"] < guess else ""),
             )
         )
         if not sides[0][0][0][0].options:
-            ours, peer = (_formed(lessons, [pair[side] for pair in sides]) for side in (0, 1))
+            ours, peer = (_formed(lessons, [own[side] for own in sides]) for side in (0, 1))
             form.append(
                 Row(
                     figure=f"well-formed answers after shuffled answers, {family}",

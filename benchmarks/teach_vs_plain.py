@@ -45,6 +45,8 @@ SEEDS = (10, 11, 12)
 """Nothing was tuned on these; the defaults were tuned on 0 to 6."""
 PLAIN_RATES = (3e-4, 1e-3, 2e-3)
 FAMILIES = ("question", "cloze", "choice", "reversed", "refusal")
+"""Those of the bar; the exam's other families have rows without one."""
+OTHERS = ("paraphrase", "multihop", "negation", "numerals")
 BAR = 1.5
 PERPLEXITY_BAR = 0.15
 Scores = dict[str, list[tuple[bool, str]]]
@@ -160,7 +162,7 @@ def _rows(
     name = f"plain LoRA, rank 16, all linear, learning rate {rate:g}"
     average = [[_mean([_share(scores[family]) for family in FAMILIES]) for scores, _ in side] for side in (ours, plain)]
     rows = [Row.ratio_of("mean accuracy over question families", average[0], average[1], name, BAR, SEEDS, n=facts)]
-    for family in FAMILIES:
+    for family in (*FAMILIES, *OTHERS):
         pair = [_mean([_share(scores[family]) for scores, _ in side]) for side in (ours, plain)]
         answers = [
             (right, f"{seed} {subject}")
@@ -168,14 +170,15 @@ def _rows(
             for right, subject in scores[family]
         ]
         own = rate_of([right for right, _ in answers], [subject for _, subject in answers], 2000, 0)
+        judged = family in FAMILIES
         rows.append(
             Row(
                 figure=f"accuracy, {family}",
                 ours=pair[0],
                 peer=pair[1],
                 peer_name=name,
-                bar="better, or plain within our 95 % interval over subjects",
-                holds=pair[0] >= pair[1] or pair[1] <= own["high"],
+                bar="better, or plain within our 95 % interval over subjects" if judged else "",
+                holds=pair[0] >= pair[1] or pair[1] <= own["high"] if judged else None,
                 n=len(answers),
                 seeds=SEEDS,
                 interval=(own["low"], own["high"]),
