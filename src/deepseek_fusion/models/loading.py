@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,13 @@ class Language:
 
     def text_start(self) -> list[int]:
         """Ids that begin a raw document."""
+        return [self._separator]
+
+    @cached_property
+    def _separator(self) -> int:
         separator = self.tokenizer.get_vocab().get("<|endoftext|>")
-        if separator is not None:
-            return [separator]
-        first = self.tokenizer.bos_token_id
-        return [int(first)] if first is not None else [self.end_of_turn]
+        first = self.tokenizer.bos_token_id if separator is None else separator
+        return self.end_of_turn if first is None else int(first)
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` with nothing added."""
