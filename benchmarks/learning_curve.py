@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -83,9 +83,10 @@ def main() -> None:
                 curves.setdefault(arm, []).append(points)
                 say(f"{arm}, {exposures} exposures: {_mean([one.accuracy for one in points]):.3f}")
     rows = [
-        point_row(arm, exposures, points, tuple(options.seeds), options.facts)
+        row
         for arm, curve in curves.items()
         for exposures, points in zip(options.exposures, curve, strict=True)
+        for row in point_rows(f"{arm}, {exposures} exposures", points, tuple(options.seeds), options.facts)
     ]
     rows += [crossing_row(other, curves, tuple(options.seeds)) for other in ARMS if other != "ours"]
     write_results("learning_curve", ["benchmarks/learning_curve.py", *sys.argv[1:]], rows)
@@ -123,8 +124,8 @@ def answers(
     return {family: own for family, own in found.items() if own}
 
 
-def point_row(arm: str, exposures: int, points: Sequence[Point], seeds: tuple[int, ...], facts: int) -> Row:
-    """The accuracy of one point; the interval is a bootstrap over subjects of all answers, families weighed by size."""
+def point_rows(name: str, points: Sequence[Point], seeds: tuple[int, ...], facts: int) -> Iterator[Row]:
+    """One point: accuracy, whose interval is a bootstrap over subjects of all answers, and the tokens it took."""
     pooled = [
         (right, f"{seed} {subject}")
         for seed, one in zip(seeds, points, strict=True)
@@ -135,19 +136,23 @@ def point_row(arm: str, exposures: int, points: Sequence[Point], seeds: tuple[in
     shares = {
         family: _mean([right for one in points for right, _ in one.answers[family]]) for family in points[0].answers
     }
-    accuracy, tokens, tflop = (
-        _mean([getattr(one, name) for one in points]) for name in ("accuracy", "tokens", "tflop")
-    )
-    known = shares["question"] * facts
-    return Row(
-        figure=f"mean accuracy, {arm}, {exposures} exposures",
-        ours=accuracy,
+    yield Row(
+        figure=f"mean accuracy, {name}",
+        ours=_mean([one.accuracy for one in points]),
         n=len(pooled),
         seeds=seeds,
         interval=(float(rate["low"]), float(rate["high"])),
-        note=f"{tokens:.0f} tokens, {tflop:.1f} TFLOP, {known / tokens * 1e6:.0f} facts a million tokens, "
-        f"{known / tflop:.2f} facts a TFLOP (by direct questions); "
-        + ", ".join(f"{family} {share:.2f}" for family, share in shares.items()),
+        note=", ".join(f"{family} {share:.2f}" for family, share in shares.items()),
+    )
+    tokens, tflop = _mean([one.tokens for one in points]), _mean([one.tflop for one in points])
+    known = shares["question"] * facts
+    yield Row(
+        figure=f"training tokens, {name}",
+        ours=tokens,
+        n=len(points),
+        seeds=seeds,
+        note=f"{tflop:.1f} TFLOP; known by direct questions: {1e6 * known / tokens:.0f} facts a million tokens, "
+        f"{known / tflop:.2f} a TFLOP",
     )
 
 

@@ -1,7 +1,8 @@
 """Writes what the documentation shows from what it is about; `--check` only says whether it is up to date.
 
 docs/config.md and docs/cli.md come from the code, docs/benchmarks.md from the results of all benchmarks, the tables of
-both READMEs from two of them and from the card of the last `make demo`, docs/facts*.svg from the same card.
+both READMEs from two of them and from the card of the last `make demo`, docs/facts*.svg from the same card,
+docs/learning_curve.svg from the result of that benchmark.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from curve_picture import curve_picture
 from facts_picture import facts_picture
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -167,10 +169,12 @@ def _option(option: Any) -> str:
 def generated() -> dict[str, str | None]:
     """Every generated file by its path from the root; None for one that must not exist."""
     card, versus = _result(CARD), _result(RESULTS / "teach_vs_plain.json")
+    curves = _result(RESULTS / "learning_curve.json")
     files: dict[str, str | None] = {
         "docs/config.md": config_page(),
         "docs/cli.md": cli_page(),
         "docs/benchmarks.md": benchmarks_page(),
+        "docs/learning_curve.svg": curve_picture(curves) if curves else None,
     }
     for language, readme in READMES.items():
         picture = PICTURES[language]
