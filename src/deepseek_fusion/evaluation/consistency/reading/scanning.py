@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deepseek_fusion.evaluation.consistency.cues import CUES, Kind
-from deepseek_fusion.evaluation.consistency.names import (
+from deepseek_fusion.evaluation.consistency.reading.cues import CUES, Kind
+from deepseek_fusion.evaluation.consistency.reading.names import (
     NOTHING,
     Meaning,
     Names,

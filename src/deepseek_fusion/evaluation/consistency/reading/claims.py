@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from deepseek_fusion.evaluation.consistency.names import lowered, plain
-from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
-from deepseek_fusion.evaluation.consistency.scope import deny, leave_open
-from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut
+from deepseek_fusion.evaluation.consistency.reading.names import lowered, plain
+from deepseek_fusion.evaluation.consistency.reading.scanning import Mark, Scanner, Sentence
+from deepseek_fusion.evaluation.consistency.reading.scope import deny, leave_open
+from deepseek_fusion.evaluation.consistency.reading.segments import Item, Segment, cut
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence, longer_names
+from deepseek_fusion.evaluation.consistency.reading.scanning import Mark, Sentence, longer_names
 
 LIST_WORDS = {"glue", "not", "no", "yes"}
 """What may stand beside an item of a list."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from deepseek_fusion.evaluation.consistency.scanning import Mark
-from deepseek_fusion.evaluation.consistency.segments import LIST_WORDS, Item, Segment
+from deepseek_fusion.evaluation.consistency.reading.scanning import Mark
+from deepseek_fusion.evaluation.consistency.reading.segments import LIST_WORDS, Item, Segment
 
 _SELDOM = re.compile(r"(?:rarely|seldom|hardly|scarcely|很少|极少|少有|鲜有) *$", re.IGNORECASE)
 _MERELY = re.compile(r" *(?:just|only|merely|simply|solely|always|necessarily|exclusively|仅|只是|只会)", re.IGNORECASE)
