@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deepseek_fusion.evaluation.consistency.reading.scanning import Mark, Sentence, longer_names
+from deepseek_fusion.evaluation.consistency.reading.scanning import SUBJECT, Mark, Sentence, longer_names
+from deepseek_fusion.knowledge.language import HAN
 
 LIST_WORDS = {"glue", "not", "no", "yes"}
 """What may stand beside an item of a list."""
@@ -17,8 +18,9 @@ _CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而�
 """Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
     r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because|contrary|despite|"
-    r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally)\b"
-    r"|在|从|自|当(?!然)|对于|为了|\d+ ?年",
+    r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally|based|"
+    r"as (?:an?|your|the))\b"
+    r"|在|从|自|当(?!然)|对于|为了|作为|根据|\d+ ?年",
     re.IGNORECASE,
 )
 """What begins like this says when, where or why, not what."""
@@ -28,9 +30,11 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 """A clause that begins like this says under which conditions; of the subject in it, it says nothing."""
-_RELATIVE = re.compile(r"(?:which|who|whose|where)\b", re.IGNORECASE)
+_RELATIVE = re.compile(r"(?:(?:for|in|of|with|by|from) )?(?:which|who|whom|whose|where)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:that|this) (?:is|was)\b|这|那|此", re.IGNORECASE)
 _RELATED = re.compile("有关|无关|相关|关系|联系|关联|有关系|没有关系|没关系|不相干")
+_HAVING = re.compile(r"\b(?:have|has|had|got|having|diagnosed with) $|(?:得了?|患有?|患上|有)$", re.IGNORECASE)
+_PREPOSITION = re.compile(r"\b(?:of|with|for|on|in)(?: the| an?)? $", re.IGNORECASE)
 _COMITATIVE = {"与", "和", "跟", "同", "及"}
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
@@ -65,6 +69,7 @@ class Segment:
 
     Attributes:
         joiner: the kind of separator before it: and, or, turn; empty at the beginning.
+        clause: a comma of Chinese stands before it, which ends what an enumeration comma (、) would go on with.
         leads: a colon follows, and what it leads to.
         stranger: a subject in it that the graph does not know, where the sentence has others that it does.
         subjects: whom it speaks of, once found.
@@ -77,6 +82,7 @@ class Segment:
     negated: bool = False
     open: bool = False
     leads: bool = False
+    clause: bool = False
     stranger: str | None = None
 
     def find(self, *kinds: str) -> list[Mark]:
@@ -166,16 +172,18 @@ class Segment:
         runs = list(self.runs())
         if not runs or self.leads:
             return False
-        opening = text[self._opening() :]
+        opening, whole = text[self._opening() :], text[self.marks[0].start :]
         if self.names_subject():
-            if _COMMENT.match(opening):  # `that is how Gout begins` comments on what was said
+            if self._is_fragment(runs, text) or _COMMENT.match(
+                opening
+            ):  # `that is how Gout begins` comments on what was said
                 return False
             return not _CONDITION.match(opening) or runs[-1][0].start > self._last_verb(runs) > -1
         if _RELATIVE.match(opening) or (self.joiner and opening.startswith("as ")):
-            return len(runs) == 1 and bool(self.find("noun", "light")) and runs[0][-1] is self.marks[-1]
+            return len(runs) == 1 and bool(self.find("noun", "light"))
         if self.says_what(runs, self.is_condition(text)):
             return True
-        if not self.find("noun") and _ADVERBIAL.match(opening):
+        if not self.find("noun") and (_ADVERBIAL.match(opening) or _ADVERBIAL.match(whole)):
             return False
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
             return False
@@ -186,6 +194,13 @@ class Segment:
             mark.start for mark in self.find("light", "copula", "open") if not people or mark.start > people[-1].start
         ]
         return not people or (bool(said) and runs[-1][0].start > said[0])
+
+    def _is_fragment(self, runs: list[list[Mark]], text: str) -> bool:
+        """`History of Gout`, `Pt with Gout`: no verb, and the subject ends it."""
+        last = self.marks[-1]
+        if self.find("light", "copula", "pronoun", "person", "not", "open") or last not in self.subject_marks():
+            return False
+        return runs[-1][-1].end < last.start and _PREPOSITION.search(text[: last.start]) is not None
 
     def _opening(self) -> int:
         """Where it begins, without phrases such as `in the end`."""
@@ -262,7 +277,7 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
         elif mark.kind in ("and", "or", "turn"):
             segments[-1].leads |= words == ":" and not _comments(marks, place)
             if segments[-1].marks:
-                segments.append(Segment([], mark.kind))
+                segments.append(Segment([], mark.kind, clause=_is_clause(sentence.text, mark)))
             elif mark.kind != "and":
                 segments[-1].joiner = mark.kind
         else:
@@ -286,6 +301,12 @@ def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
     return segments
 
 
+def _is_clause(text: str, mark: Mark) -> bool:
+    """A comma between Han characters; NFKC has made it one of English, but for the enumeration comma."""
+    around = text[max(0, mark.start - 1) : mark.start] + text[mark.end : mark.end + 1]
+    return text[mark.start : mark.end] == "," and HAN.search(around) is not None
+
+
 def _joins_unlike(marks: Sequence[Mark], place: int, text: str) -> bool:
     """What it joins is no list: an object and a subject, or two things that are then said to be related."""
     if not 0 < place < len(marks) - 1:
@@ -298,17 +319,17 @@ def _joins_unlike(marks: Sequence[Mark], place: int, text: str) -> bool:
 
 
 def _comments(marks: Sequence[Mark], place: int) -> bool:
-    """What follows is no list but a word on what was said: yes, no, `that is how ...`."""
-    after = marks[place + 1] if place + 1 < len(marks) else None
-    return after is not None and (
-        after.kind in ("yes", "pronoun") or (after.kind in ("no", "not") and len(marks) == place + 2)
+    """What follows is no list but a word on what was said: yes, no, `that is how ...`, `also common`."""
+    after = marks[place + 1 :]
+    return bool(after) and (
+        after[0].kind in ("yes", "pronoun") or all(mark.kind in ("no", "not", "glue", "light") for mark in after)
     )
 
 
 def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Mark]:
     """Names of subjects and objects that stand where a subject does, in segments that name no other."""
     chosen: list[Mark] = []
-    for segment in segments:
+    for place, segment in enumerate(segments):
         names = segment.find("name")
         if segment.find("apart") or any(mark.meaning.subjects and not mark.meaning.objects for mark in names):
             continue
@@ -323,24 +344,40 @@ def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Ma
         text, last = sentence.text, both[-1:]
         if any(code or _CAUSES.match(text, m.end) or (said and _FOR_SUBJECT.search(text[: m.start])) for m in last):
             chosen += last
-        elif both and both[0] is others[0] and _acts(segment, both[0], others):
+        elif both and both[0] is others[0] and _acts(segment, both[0], others, text):
             chosen.append(both[0])
+        elif last and _is_spoken_of(sentence, segments, place, last[0]):
+            chosen += last
     meanings = [mark.meaning for segment in segments for mark in segment.find("name")]
     if not chosen and not any(meaning.subjects and not meaning.objects for meaning in meanings):
-        both = [m for segment in segments[:1] for m in segment.find("name") if m.meaning.subjects]
+        both = [m for segment in segments[:2] for m in segment.find("name") if m.meaning.subjects]
         if len(meanings) > 1 and both and _CONDITION.match(sentence.text):
             chosen.append(both[0])
     return chosen
 
 
-def _acts(segment: Segment, mark: Mark, others: Sequence[Mark]) -> bool:
-    """It opens its segment, and a verb or a noun stands between it and the next name."""
+def _is_spoken_of(sentence: Sentence, segments: Sequence[Segment], place: int, mark: Mark) -> bool:
+    """A heading (`Depression: Ampicillin`), what stands below the word for subjects (`Disease: Depression`), and what
+    somebody has (`Got Depression?`)."""
+    segment = segments[place]
+    alone = all(other is mark or other.kind == "glue" for other in segment.marks)
+    head = [other.relation for other in segments[place - 1].marks] if place and segments[place - 1].leads else []
+    other = any(m.meaning.subjects and not m.meaning.objects for each in segments for m in each.find("name"))
+    if alone and SUBJECT in head:
+        return True
+    if alone and segment.leads and place == 0:
+        return not other
+    return sentence.asks and _HAVING.search(sentence.text[: mark.start]) is not None
+
+
+def _acts(segment: Segment, mark: Mark, others: Sequence[Mark], text: str) -> bool:
+    """It opens its segment, and a verb, a noun or nothing stands between it and the next name."""
     head = segment.marks[: segment.marks.index(mark)]
     if any(m.kind != "glue" for m in head):
         return False
     if len(others) > 1:
         between = [other for other in segment.marks if mark.start < other.start < others[1].start]
-        return any(m.kind in ("light", "copula", "noun") for m in between)
+        return any(m.kind in ("light", "copula", "noun") for m in between) or text[mark.end : others[1].start] == " "
     runs = list(segment.runs())
     return len(runs) == 1 and runs[0][-1] is segment.marks[-1] and bool(segment.find("light"))
 
