@@ -47,9 +47,7 @@ BROKEN = {
         {"question": "Q?", "options": ["a"], "answer": "a"},
         {"question": "Q?", "options": {"A": "a", "B": "b"}, "answer": "a", "answer_idx": "B"},
     ],
-    "medmcqa": [
-        {"question": "Q?", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": cop} for cop in (0, None)
-    ],
+    "medmcqa": [{"question": "Q?", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": cop} for cop in (0, None)],
     "pubmedqa": [
         {"question": "Q?", "contexts": ["One."], "final_decision": "yes"},
         {"question": "Q?", "contexts": [], "final_decision": "yes"},
@@ -138,7 +136,13 @@ def test_reasons_are_told_in_the_language_of_the_page(tmp_path: Path) -> None:
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     seen = chinese_side(html)
     for told in (
-        *("名称为空", "未安装 evals 包", "包中的 c4", "剔除：2（超过模型的 512 个词元）；行号", "双方对每个断言都判为“有依据”"),
+        *(
+            "名称为空",
+            "未安装 evals 包",
+            "包中的 c4",
+            "剔除：2（超过模型的 512 个词元）；行号",
+            "双方对每个断言都判为“有依据”",
+        ),
         *("多跳（没有可以用一个关系描述、再用另一个关系提问的事物）", "攻击：原样即已答错（6）", "回答在名称中途结束"),
         *("合并后的模型 = 适配器", "剔除：近似重复"),
     ):

@@ -25,6 +25,7 @@ _ADDING = re.compile(
 )
 """Words that open a sentence with a thing that is said of its subject too, unlike `contrary to`."""
 _TELLING = {"name", "value", "noun", "light"}
+_SPEAKER = re.compile(r"(?:i|we)\b|我|咱", re.IGNORECASE)
 _FORMER = re.compile(r"\b(?:former|latter)\b|前者|后者")
 _IN_TURN = re.compile(r"\brespectively\b|分别|依次")
 
@@ -71,6 +72,7 @@ class _Context:
     noun: str | None = None
     bare: bool = False
     headed: bool = False
+    told: bool = False
 
     def asked_relation(self) -> str | None:
         """The relation of the question, where the sentence is nothing but a list."""
@@ -100,6 +102,7 @@ class ClaimReader:
         leave_open(segments, sentence.asks)
         context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
         context.headed = any(segment.is_plain_heading() for segment in segments)
+        context.told |= any(mark.kind in _TELLING for mark in sentence.marks)
         _find_subjects(sentence, segments, context)
         for place, segment in enumerate(segments):
             self._note_noun(segment, context)
@@ -180,8 +183,7 @@ class ClaimReader:
         relation = nouns[-1].relation if nouns else context.noun if listed else None
         relation = relation or context.asked_relation()
         subject = next(iter(segment.subjects or context.subjects), None)
-        talk = subject is None and not context.noun and not any(mark.kind in _TELLING for mark in sentence.marks)
-        if talk or (segment.negated and segment.find("person")):
+        if (subject is None and not context.told) or (segment.negated and _SPEAKER.match(text)):
             return
         yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
 

@@ -18,12 +18,12 @@ _CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而�
 """Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
     r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because|contrary|despite|"
-    r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally|based|"
-    r"as (?:an?|your|the))\b"
-    r"|在|从|自|当(?!然)|对于|为了|作为|根据|\d+ ?年",
+    r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally)\b"
+    r"|在|从|自|当(?!然)|对于|为了|\d+ ?年",
     re.IGNORECASE,
 )
 """What begins like this says when, where or why, not what."""
+_SOURCE = re.compile(r"(?:based on|according to|judging (?:by|from)|as an?)\b|作为|根据|按照|依据", re.IGNORECASE)
 _CONDITION = re.compile(
     r"(?:when|whenever|if|once|unless|because|since|after|before|as soon as|as)\b"
     r"|如果|若|当|只要|一旦|要是|倘若|假如|每当|既然|由于|因为|自从",
@@ -34,7 +34,7 @@ _RELATIVE = re.compile(r"(?:(?:for|in|of|with|by|from) )?(?:which|who|whom|whose
 _COMMENT = re.compile(r"(?:that|this) (?:is|was)\b|这|那|此", re.IGNORECASE)
 _RELATED = re.compile("有关|无关|相关|关系|联系|关联|有关系|没有关系|没关系|不相干")
 _HAVING = re.compile(r"\b(?:have|has|had|got|having|diagnosed with) $|(?:得了?|患有?|患上|有)$", re.IGNORECASE)
-_PREPOSITION = re.compile(r"\b(?:of|with|for|on|in)(?: the| an?)? $", re.IGNORECASE)
+_PREPOSITION = re.compile(r"\b(?:of|with)(?: the| an?)? $", re.IGNORECASE)
 _COMITATIVE = {"与", "和", "跟", "同", "及"}
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
@@ -183,7 +183,7 @@ class Segment:
             return len(runs) == 1 and bool(self.find("noun", "light"))
         if self.says_what(runs, self.is_condition(text)):
             return True
-        if not self.find("noun") and (_ADVERBIAL.match(opening) or _ADVERBIAL.match(whole)):
+        if not self.find("noun") and (_ADVERBIAL.match(opening) or _SOURCE.match(whole)):
             return False
         if any(mark.start > runs[-1][0].start for mark in self.find("open")):
             return False
@@ -198,7 +198,8 @@ class Segment:
     def _is_fragment(self, runs: list[list[Mark]], text: str) -> bool:
         """`History of Gout`, `Pt with Gout`: no verb, and the subject ends it."""
         last = self.marks[-1]
-        if self.find("light", "copula", "pronoun", "person", "not", "open") or last not in self.subject_marks():
+        verbs = self.find("light", "copula", "pronoun", "person", "not", "open")
+        if self.joiner or verbs or last not in self.subject_marks():
             return False
         return runs[-1][-1].end < last.start and _PREPOSITION.search(text[: last.start]) is not None
 
@@ -340,7 +341,7 @@ def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Ma
             and len(others) == 2
             and re.search(r"\d", sentence.text[others[0].start : others[0].end]) is not None
         )
-        said = len(others) > 1 or any(segment.runs())
+        said = len(others) > 1 or segment.leads or any(segment.runs())
         text, last = sentence.text, both[-1:]
         if any(code or _CAUSES.match(text, m.end) or (said and _FOR_SUBJECT.search(text[: m.start])) for m in last):
             chosen += last
