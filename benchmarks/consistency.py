@@ -27,8 +27,8 @@ from deepseek_fusion.core.config import ConsistencyConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement, Verdict
-from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.consistency.judge import train_judge
+from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph, Relation
 from deepseek_fusion.knowledge.language import fold

@@ -67,7 +67,7 @@ class Words:
         return self.catalog.get(prefix + key, key)
 
     def said(self, sentence: str) -> dict[str, str] | str:
-        """A sentence of the card as such a value: in both languages, or as it stands where the page does not know it."""
+        """A sentence of the card as such a value, or as it stands where the page does not know it."""
         for pattern, chinese in self._sentences:
             if found := pattern.fullmatch(sentence):
                 return {"en": sentence, "zh": chinese.format(**found.groupdict())}

@@ -118,7 +118,7 @@ class ClaimReader:
         if sentence.asks and not any(segment.items for segment in segments):  # it puts a question of its own
             nouns = [noun for segment in segments for noun in segment.find("noun")]
             context.asked, context.noun = None, nouns[-1].relation if nouns else None
-        context.named = (*context.named, *(name for segment in segments for name in segment.own_subjects()))
+        context.named = (*context.named, *(name for segment in segments for name in segment.all_subjects()))
 
     def _note_noun(self, segment: Segment, context: _Context) -> None:
         nouns = segment.find("noun")

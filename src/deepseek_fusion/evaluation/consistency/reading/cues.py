@@ -37,7 +37,8 @@ _WORDS: dict[Kind, str] = {
         "unsuitable|inappropriate|ineffective|useless|pointless|futile|out of the question|far from|anything but|"
         "fail to|fails to|failed to|refrain from|omit|omits|omitted|devoid of|in place of|in lieu of|free from|"
         "no one|no longer|hardly any|hardly anyone|hardly anybody|scarcely any|scarcely ever|barely ever|"
-        "almost never|unlikely|❌|✗|✘|refuse|refuses|reject|rejects|rejected|contraindicated|avoid|avoids|avoided|"
+        "almost never|unlikely|unusual|atypical|uncharacteristic|❌|✗|✘|refuse|refuses|reject|rejects|rejected|"
+        "contraindicated|avoid|avoids|avoided|"
         "denies|deny|ruled out|unrelated|doesn't|don't|isn't|aren't|wasn't|won't|"
         "而没有|而无|不|不是|不会|不能|不可|不用|不应|不应该|不宜|不需|不需要|不包括|不含|不属于|不归|不伴|不伴有|"
         "不出现|不存在|不推荐|不使用|不引起|没有|没|无|毫无|未|未见|从不|从未|从来不|从来没有|绝不|决不|绝非|并不|"
@@ -49,16 +50,17 @@ _WORDS: dict[Kind, str] = {
     # Denies the statement that it is said of, also in the clause before.
     "denial": (
         "wrong|wrongly|false|falsely|incorrect|incorrectly|mistakenly|untrue|not true|not correct|not the case|"
-        "not so|a myth|mistaken|mistake|no basis|misconception|fallacy|nonsense|unfounded|baseless|disproved|refuted|"
+        "not so|a myth|mistaken|a mistake|no basis|misconception|fallacy|nonsense|unfounded|baseless|disproved|refuted|"
         "debunked|no truth|"
         "不属实|并不属实|并非属实|不是真的|不真实|子虚乌有|并非事实|不是事实|无中生有|错误|错误的|不对|不正确|不实|"
         "不准确|并非如此|不是这样|并不是这样|误解|谣言|不成立|错的|谬误|误区|谣传|毫无根据|没有根据|无稽之谈|"
-        "站不住脚|误以为|误认为|说错|弄错|搞错|记错|错了"
+        "站不住脚|误以为|误认为|不可信|不靠谱|错|说错|弄错|搞错|记错|错了"
     ),
     # Leaves open whether it is so.
     "open": (
         "may or may not|might or might not|could or could not|whether|not sure|not certain|unsure|uncertain|unclear|"
-        "insufficient|divided on|unknown|not known|do not know|don't know|does not know|not aware|remains to be seen|"
+        "insufficient|divided on|disagree|disagrees|unknown|not known|do not know|don't know|does not know|"
+        "not aware|remains to be seen|"
         "find out|could not find|"
         "cannot say|can't say|hard to say|no information|do not say|does not say|not clear|under investigation|"
         "being studied|debated|not yet known|open question|matter of debate|doubtful|questionable|controversial|"
@@ -67,13 +69,13 @@ _WORDS: dict[Kind, str] = {
         "并不清楚|并不知道|并不确定|并不明确|并不明|还不清楚|还不知道|还不确定|还不明确|还不明|也不清楚|也不知道|"
         "也不确定|也不明确|也不明|仍不清楚|仍不知道|仍不确定|仍不明确|仍不明|是否|能否|会否|不确定|不清楚|尚不清楚|"
         "不知道|不了解|未知|不明确|尚不明确|尚无定论|有待|没有说明|无法确定|无法回答|难说|没有相关|不能确定|难以确定|"
-        "没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否"
+        "争论|不同意|没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否"
     ),
     # Sets a subject apart from the one that is spoken of.
     "apart": (
         "see also|unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|"
-        "compared to|not to be confused with|"
-        "另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别|与之相反|相对于"
+        "compared to|not to be confused with|mistake|mistakes|mistaken for|confuse|confuses|confused|mix up|mixed up|"
+        "误认|误诊|混淆|混为一谈|区分|鉴别|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别|与之相反|相对于"
     ),
     "copula": (
         "is|are|was|were|be|being|been|include|includes|including|included|comprise|comprises|namely|as|such as|like|"
@@ -86,8 +88,8 @@ _WORDS: dict[Kind, str] = {
     ),
     "person": (
         "i|me|my|you|your|we|our|us|ai|language model|great question|good question|excellent question|happy to help|"
-        "glad to help|let|please|hope|thanks|thank|sorry|hello|hi|dear|"
-        "人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们"
+        "glad to help|feel free|hmm|oh|okay|ok|double check|hesitate|let|please|hope|thanks|thank|sorry|hello|hi|dear|"
+        "嗯|呃|如有|欢迎|随时|核对|人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们"
     ),
     "yes": ("yes|correct|right|indeed|exactly|true|✅|✓|✔|☑|是的|没错|对的|正确|确实|对"),
     "no": ("no|否|不对"),
@@ -122,7 +124,7 @@ _WORDS: dict[Kind, str] = {
         "不可避免|在所难免|一起|尽快|及时|尽早|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|"
         "先|先是|再是|接着|接着是|然后|最终|之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|"
         "至少|为主|本身|某种|正|便|不得不|不能不|不可不|无不|莫不|难免|不免|不乏|不时|无论|不论|不管|但不限于|不限于|"
-        "动不动|时不时|离不开|少不了|免不了|既往|曾|曾经|以往|因为|虽然|尽管|即使|即便|所有|全部|每个|任何|并不是所有|并非所有|不是所有|不是每个|并非每个|并不是每个|不是人人|"
+        "不错|一方面|动不动|时不时|离不开|少不了|免不了|既往|曾|曾经|以往|因为|虽然|尽管|即使|即便|所有|全部|每个|任何|并不是所有|并非所有|不是所有|不是每个|并非每个|并不是每个|不是人人|"
         "不都|并不都|容易|极易|据|据说|据悉|听说|众所周知|早期|后期|晚期|初期|中期|起初|后来|夜间|白天|晚上|早上|"
         "平时|逐渐|渐渐|突然|偶|偶见|偶有|几乎|总是|不少|部分|有些|有的|另一些|其他|其它|其余|相当|尤为|格外|比较|通|"
         "即可|而且|的|了|着|地|得|在|于|中|里|内|上|下|对|对于|关于|由|被|把|将|给|用|以|从|到|向|跟|就|才|都|也|还|"
@@ -160,8 +162,9 @@ _WORDS: dict[Kind, str] = {
         "belief|question|questions|living|think|believe|say|says|said|suspect|suspected|considered|regarded|mention|"
         "name|named|include the|indicate|indicates|suggest|suggests|point|points|start|starts|started|rely|relies|"
         "based|choice|option|options|role|matter|evidence|anything to do|make|makes|get|gets|come|comes|visit|ask|"
-        "contain|contains|got|gotten|"
-        "入院|住院|出院|研究|混淆|区分|鉴别|诉说|诉|闻名|著称|知名|为特点|为特征|就医|咨询|特有|造成的|引起的|导致的|帮助|提|提到|提起|谈|谈到|说到|"
+        "contain|contains|got|gotten|improvement|change|changes|increase|decrease|reduction|success|failure|recovery|"
+        "relief|response|risk|chance|rate|degree|severity|progress|"
+        "入院|住院|出院|研究|查出|检出|诉说|诉|闻名|著称|知名|为特点|为特征|就医|咨询|特有|造成的|引起的|导致的|帮助|提|提到|提起|谈|谈到|说到|"
         "谈谈|自己|别人|有人|大家|很多人|许多人|关系|联系|作用|效果|疗效|妈妈|爸爸|父亲|母亲|爷爷|奶奶|朋友|孩子|"
         "表现形式|说法|观点|看法|事实|身上|身体|者|代码|代号|分类|系统|目录|条目|门诊|医院|专科|大夫|护士|接收|接待|"
         "看病|求诊|问诊|转到|转往|转至|送到|送至|交给|交由|安排|药|药品|药剂|疗法|方案|手段|办法|方法|措施|一线|二线|"
@@ -187,7 +190,9 @@ _VERBS = (
     "prefer|choose|select|offer|try|work|respond|benefit|improve|consult|attend|evaluate|examine|classify|label|file|"
     "register|record|index|denote|represent|correspond|match|carry|bear|place|count|rank|consist|cover|follow|begin|"
     "continue|remain|stay|become|tend|seem|happen|strike|plague|trouble|bother|worry|endure|undergo|tell|explain|"
-    "confuse|mistake|distinguish|mix|mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|exist|depend|"
+    "distinguish|believe|hope|agree|argue|assume|suppose|guess|imagine|decide|realize|read|write|watch|share|add|"
+    "check|test|compare|measure|reduce|increase|decrease|prevent|protect|support|limit|allow|let|leave|live|"
+    "wait|mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|exist|depend|"
     "contract|acquire|turn|want|wish|like|raise|trace|reveal|signal|attribute|receive|order"
 )
 """Verbs that say no more than that there is a relation; their regular forms are made from them."""
@@ -217,7 +222,20 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"(?:seen|shown|proven|confirmed|established|determined|verified|settled|studied|tested)(?![a-z])",
     ),
     ("open", "(?:有待|(?:仍|还|尚)?需要?(?:进一步|更多)的?)(?:进一步)?(?:研究|证实|验证|观察|确认|探讨|明确|论证)?"),
-    ("open", "(?:证据|依据|数据)(?:尚|还|仍|并)?(?:不充分|不足|有限)"),
+    (
+        "open",
+        r"(?:data|evidence)(?![a-z])"
+        r"(?=[^,;.]* (?:lacking|scarce|sparse|missing|limited|weak|mixed|insufficient)(?![a-z]))",
+    ),
+    ("open", "(?:证据|数据|资料)(?=[^,;]*(?:不足|有限|不充分|较少|不多|薄弱))"),
+    (
+        "open",
+        r"(?:waiting for|needs?|requires?) (?:more |further |additional )?"
+        r"(?:evidence|data|proof|studies|research|trials|confirmation)(?![a-z])",
+    ),
+    # What one is told not to believe.
+    ("denial", r"(?:do not|don't|never) (?:believe|trust|listen to|fall for)(?: (?:it|them|that|him|her))?(?![a-z])"),
+    ("denial", "(?:别|不要|切勿|不可|不能|莫)(?:相信|信|当真|听信|轻信)"),
     ("light", "(?:看法|意见|说法|观点)(?:不一|各异)"),
     ("glue", "(?<![病原成起])因(?![人此而])"),
     # How many.

@@ -83,6 +83,7 @@ class Scanner:
             if text[start:end].strip():
                 whole = text[start:end].strip()
                 asks = "?" in (stop.group() if stop else "") or whole.endswith("吗")
+                asks = asks and not whole.endswith(("吧", "呗"))  # supposes, rather than asks
                 part = _TAG.sub("", whole) if asks else whole
                 if part:
                     yield Sentence(part, list(self._marks(part)), asks=asks and part == whole)

@@ -135,12 +135,17 @@ def _is_mere_doubt(clause: list[Segment]) -> bool:
 
 
 def _leave_clause_open(clause: list[Segment], asks: bool) -> None:
-    doubts = [mark.start for segment in clause for mark in segment.find("open")]
+    doubts = [(segment, mark) for segment in clause for mark in segment.find("open")]
     items = [item for segment in clause for item in segment.items]
     if asks:
         reached = items
     elif doubts:
-        reached = [item for item in items if item.mark.start > doubts[0]] or items
+        segment, doubt = doubts[0]
+        after = [item for item in items if item.mark.start > doubt.start]
+        if doubt is segment.marks[-1] and any(mark.kind in ("name", "value", "word") for mark in segment.marks):
+            reached, clause = [item for item in items if item not in after], [segment]
+        else:
+            reached = after or items
     else:
         return
     for item in reached:

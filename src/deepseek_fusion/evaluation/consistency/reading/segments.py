@@ -106,11 +106,15 @@ class Segment:
             return (self.stranger,)
         return tuple(name for mark in self.subject_marks() for name in sorted(mark.meaning.subjects))
 
-    def antecedent(self) -> tuple[str, ...]:
-        """The last subject in it, also one that it sets apart: the one that a relative clause goes on with."""
+    def all_subjects(self) -> tuple[str, ...]:
+        """The subjects in it, also those that it sets apart."""
         taken = {item.mark for item in self.items}
-        marks = [mark for mark in self.find("name") if mark.meaning.subjects and mark not in taken]
-        return tuple(sorted(marks[-1].meaning.subjects)) if marks else ()
+        marks = [mark for mark in self.find("name") if mark not in taken]
+        return tuple(name for mark in marks for name in sorted(mark.meaning.subjects))
+
+    def antecedent(self) -> tuple[str, ...]:
+        """The last subject in it: the one that a relative clause goes on with."""
+        return self.all_subjects()[-1:]
 
     def is_condition(self, text: str) -> bool:
         """It begins with `if` or the like."""

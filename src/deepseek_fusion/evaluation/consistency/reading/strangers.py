@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from deepseek_fusion.evaluation.consistency.reading.scanning import Sentence
+from deepseek_fusion.evaluation.consistency.reading.scanning import Mark, Sentence
 from deepseek_fusion.evaluation.consistency.reading.segments import Segment
 from deepseek_fusion.knowledge.language import HAN
 
@@ -53,7 +53,9 @@ def stranger_beside(sentence: Sentence, segments: list[Segment], place: int) -> 
     if segment.names_subject() or not segment.items:
         return None
     run = next(segment.runs(), None)
-    if run is None or any(mark.kind != "glue" for mark in segment.marks[: segment.marks.index(run[0])]):
+    if run is None or any(
+        mark.kind != "glue" and not _cures(mark, sentence.text) for mark in segment.marks[: segment.marks.index(run[0])]
+    ):
         return None
     words = sentence.text[run[0].start : run[-1].end]
     verbs = [mark for mark in segment.find("light", "copula", "glue", "noun") if mark.start > run[0].start]
@@ -63,3 +65,8 @@ def stranger_beside(sentence: Sentence, segments: list[Segment], place: int) -> 
     before = any(other.names_subject() for other in segments[:place])
     after = any(other.begins_with_subject() and not other.is_subject_alone() for other in segments[place + 1 :])
     return words if contrast or (after and not before) else None
+
+
+def _cures(mark: Mark, text: str) -> bool:
+    """治疟疾用奎宁: a verb that subjects follow."""
+    return text[mark.start : mark.end] in ("治", "治疗", "对付", "患", "得")
