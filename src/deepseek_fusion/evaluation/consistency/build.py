@@ -33,7 +33,7 @@ EXAMPLES = 4
 Row = dict[str, Any]
 
 
-@stage("consistency", version=1)
+@stage("consistency", version=2)
 def check_consistency(
     out: Path,
     section: ConsistencyConfig,

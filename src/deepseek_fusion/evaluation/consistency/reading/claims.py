@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from deepseek_fusion.evaluation.consistency.reading.cutting import cut
 from deepseek_fusion.evaluation.consistency.reading.names import lowered, plain
 from deepseek_fusion.evaluation.consistency.reading.replies import joined
 from deepseek_fusion.evaluation.consistency.reading.scanning import Scanner, Sentence
 from deepseek_fusion.evaluation.consistency.reading.scope import deny, leave_open
-from deepseek_fusion.evaluation.consistency.reading.segments import Item, Segment, cut
+from deepseek_fusion.evaluation.consistency.reading.segments import Item, Segment
 from deepseek_fusion.evaluation.consistency.reading.strangers import stranger_beside, stranger_of
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
@@ -115,6 +116,8 @@ class ClaimReader:
             context.noun = None
         said = [segment.subjects for segment in segments if segment.subjects]
         context.subjects = said[-1] if said else context.subjects
+        if _is_heading(segments):
+            context.noun = None
         if sentence.asks and not any(segment.items for segment in segments):  # it puts a question of its own
             nouns = [noun for segment in segments for noun in segment.find("noun")]
             context.asked, context.noun = None, nouns[-1].relation if nouns else None
@@ -186,6 +189,12 @@ class ClaimReader:
         if (subject is None and not context.told) or (segment.negated and _SPEAKER.match(text)):
             return
         yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
+
+
+def _is_heading(segments: list[Segment]) -> bool:
+    """A line of its own, as `Drugs`, that names no relation of the graph."""
+    marks = [mark for segment in segments for mark in segment.marks]
+    return len(marks) == 1 and marks[0].kind == "light"
 
 
 def _is_frame(sentence: Sentence, segments: list[Segment], place: int) -> bool:

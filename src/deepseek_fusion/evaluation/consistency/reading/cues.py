@@ -18,7 +18,8 @@ _WORDS: dict[Kind, str] = {
     "and": (
         "and|plus|as well as|in combination with|coupled with|not to mention|along with|together with|followed by|"
         "then|&|/|+|,|、|(|)|:|[|]|—|;|"
-        "和|与|及|以及|还有|加上|并|并且|其次|其次是|同时|外加|再加上|连同"
+        "和|与|及|以及|还有|加上|并|并且|其次|其次是|同时|外加|再加上|连同|"
+        "又有|并有"
     ),
     "or": ("or|and/or|nor|或|或者|抑或|或是|要么|还是"),
     # Begins a clause of its own, whatever was denied before.
@@ -69,7 +70,8 @@ _WORDS: dict[Kind, str] = {
         "并不清楚|并不知道|并不确定|并不明确|并不明|还不清楚|还不知道|还不确定|还不明确|还不明|也不清楚|也不知道|"
         "也不确定|也不明确|也不明|仍不清楚|仍不知道|仍不确定|仍不明确|仍不明|是否|能否|会否|不确定|不清楚|尚不清楚|"
         "不知道|不了解|未知|不明确|尚不明确|尚无定论|有待|没有说明|无法确定|无法回答|难说|没有相关|不能确定|难以确定|"
-        "争论|不同意|没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否"
+        "争论|不同意|没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否|"
+        "jury is still out"
     ),
     # Sets a subject apart from the one that is spoken of.
     "apart": (
@@ -89,7 +91,8 @@ _WORDS: dict[Kind, str] = {
     "person": (
         "i|me|my|you|your|we|our|us|ai|language model|great question|good question|excellent question|happy to help|"
         "glad to help|feel free|hmm|oh|okay|ok|double check|hesitate|let|please|hope|thanks|thank|sorry|hello|hi|dear|"
-        "嗯|呃|如有|欢迎|随时|核对|人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们"
+        "嗯|呃|如有|欢迎|随时|核对|人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们|"
+        "feel free|stay safe|take care|good luck|口误|祝|祝您|保重"
     ),
     "yes": ("yes|correct|right|indeed|exactly|true|✅|✓|✔|☑|是的|没错|对的|正确|确实|对"),
     "no": ("no|否|不对"),
@@ -132,7 +135,9 @@ _WORDS: dict[Kind, str] = {
         "常见的|最常见|最常见的|典型|典型的|主要的|可|可以|可能|可能是|也许|或许|大概|应|应该|应当|需|需要|必须|能|"
         "能够|会|将会|要|来|去|来说|而言|之一|之外|以外|外|除了|除|不仅|不只|不但|不光|不少见|并不少见|不罕见|无疑|"
         "毫无疑问|不一定|未必|不总是|一是|二是|三是|四是|五是|首先|最后|另外|此外|时|时候|当|如果|若|这种|一种|种|个|"
-        "项|等|等等|所|其中|那|吗|呢|啊|吧|轻度|中度|重度|轻微|严重|明显|剧烈|往往是|一些|某些|以下|如下|比起"
+        "项|等|等等|所|其中|那|吗|呢|啊|吧|轻度|中度|重度|轻微|严重|明显|剧烈|往往是|一些|某些|以下|如下|比起|"
+        "hard|difficult|easy|impossible|simple|good|better|best|worse|worst|new|old|large|small|long|short|"
+        "high|low|early|late|important|different|similar|same|alone|饭后|饭前|餐后|睡前|晨起|很难|难以"
     ),
     # Verbs and nouns that say no more than that there is a relation.
     "light": (
@@ -179,7 +184,9 @@ _WORDS: dict[Kind, str] = {
         "前往|送往|带到|选|选择|拿|取|吃|喝|打|注射|应用|给予|对应|代表|表示|编为|编作|归入|列为|列入|列出|划归|收治|"
         "转诊|医治|治|治好|控制|减轻|诊断|确诊|患儿|患病|病情|病人的|本病的|征象|临床表现|主诉|病史|过程|类型|类|"
         "情况|考虑|怀疑|认为|说|知道|记住|注意|有关|相关|人会|让人|使人|指南|资料|书|答案|使|令|首先是|可见|所致|"
-        "有人认为"
+        "有人认为|"
+        "overview|summary|introduction|conclusion|background|information|detail|rx|hx|dx|tx|pt|随访|复查|复诊|会诊|评估|"
+        "概述|简介|要点|总结|小结|介绍"
     ),
 }
 
@@ -190,7 +197,7 @@ _VERBS = (
     "prefer|choose|select|offer|try|work|respond|benefit|improve|consult|attend|evaluate|examine|classify|label|file|"
     "register|record|index|denote|represent|correspond|match|carry|bear|place|count|rank|consist|cover|follow|begin|"
     "continue|remain|stay|become|tend|seem|happen|strike|plague|trouble|bother|worry|endure|undergo|tell|explain|"
-    "distinguish|believe|hope|agree|argue|assume|suppose|guess|imagine|decide|realize|read|write|watch|share|add|"
+    "ask|distinguish|believe|hope|agree|argue|assume|suppose|guess|imagine|decide|realize|read|write|watch|share|add|"
     "check|test|compare|measure|reduce|increase|decrease|prevent|protect|support|limit|allow|let|leave|live|"
     "wait|mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|exist|depend|"
     "contract|acquire|turn|want|wish|like|raise|trace|reveal|signal|attribute|receive|order"
@@ -201,7 +208,7 @@ _FORGET = "forget|overlook|ignore|underestimate|neglect|deny|doubt"
 _FORGET_ZH = "忘了|忘记|忘|忽视|忽略|小看|低估|否认|怀疑|质疑|置疑"
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     # A verb put to the choice: 是不是, 有没有.
-    ("open", r"(?!动不动|时不时)(?P<verb>[^\x00-\x7f])[不没](?P=verb)"),
+    ("open", r"(?!动不动|时不时)(?<!说)(?P<verb>[^\x00-\x7f])[不没](?P=verb)"),
     # What others do not know is so all the same: `people do not know that`, 很多人不知道, `don't forget`, 别忘了.
     ("glue", r"(?:do|does|did)(?: not|n't) (?:know|realize|realise|notice|expect)(?: is)? that(?![a-z])"),
     ("glue", rf"(?:not|never|cannot|[a-z]+n't) (?:{_FORGET})(?: that)?(?![a-z])"),
@@ -238,6 +245,14 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("denial", "(?:别|不要|切勿|不可|不能|莫)(?:相信|信|当真|听信|轻信)"),
     ("light", "(?:看法|意见|说法|观点)(?:不一|各异)"),
     ("glue", "(?<![病原成起])因(?![人此而])"),
+    (
+        "open",
+        r"(?:has|have|is|are|was|were)(?: not|n't)(?: yet)? (?:been )?"
+        r"(?:established|proven|confirmed|determined|clarified|settled)(?![a-z])",
+    ),
+    ("open", "(?:尚|还|仍|并)?(?:未|没有?|无)(?:得到|经)?(?:明确|证实|确定|阐明|定论|结论|查明)"),
+    ("open", r"(?:perhaps|maybe)(?: it| they)?(?: (?:do|does|is|are|will|can))?(?: not|n't)(?=[,;]|$)"),
+    ("open", "(?:也许|或许|可能)(?:并|也)?(?:不|没)(?:会|是|能|有)?(?=[,;]|$)"),
     # How many.
     ("glue", r"\d+(?:\.\d+)? ?(?:%|percent(?![a-z])|per cent(?![a-z]))"),
     ("glue", r"约?[\d一二三四五六七八九十百两几数半多]+(?:个|种|大|类|项|点|名|例|位|岁|成|次)"),

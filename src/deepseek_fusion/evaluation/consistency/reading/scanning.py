@@ -137,6 +137,8 @@ class Scanner:
             return Mark("glue", start, end)
         if relation := self.shapes.get(shape(word)):
             return Mark("value", start, end, relation=relation)
+        if self.cues.get(word.removesuffix("s")) == "light":
+            return Mark("light", start, end)
         return Mark("word", start, end)
 
 

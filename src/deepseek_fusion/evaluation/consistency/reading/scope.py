@@ -9,8 +9,16 @@ from deepseek_fusion.evaluation.consistency.reading.scanning import Mark
 from deepseek_fusion.evaluation.consistency.reading.segments import LIST_WORDS, Item, Segment
 from deepseek_fusion.knowledge.language import HAN
 
-_LACKING = re.compile("without|in the absence of", re.IGNORECASE)
-_SELDOM = re.compile(r"(?:rarely|seldom|hardly|scarcely|很少|极少|少有|鲜有) *$", re.IGNORECASE)
+_LACKING = re.compile("without|in the absence of|没有|若无|如无|缺了|离开", re.IGNORECASE)
+_HARD = re.compile(r"\b(?:hard|difficult|impossible)\b|难", re.IGNORECASE)
+_SELDOM = re.compile(
+    r"(?:rarely|seldom|hardly|scarcely|(?:hard|difficult|impossible) to imagine|很少|极少|少有|鲜有|难以?想象) *$",
+    re.IGNORECASE,
+)
+_SURPASSED = re.compile(
+    r"(?:nothing|no|none)\b[^,;]* (?:more|better|[a-z]+er)\b[^,;]* than\b|没有(?:什么)?比", re.IGNORECASE
+)
+"""What is denied is that anything goes beyond it."""
 _ENDURING = re.compile(
     " *(?:(?:go|goes|gone) away|stop|respond(?! to)|improve|get better|disappear|subside|heal|resolve)(?![a-z])"
     "|消失|消退|好转|见好",
@@ -26,13 +34,14 @@ def deny(segments: list[Segment], text: str) -> None:
         if not _deny_by_own_words(segments, place, text):
             _deny_as_list_goes_on(segments, place)
     if segments and _LACKING.match(text):
-        _conclude(segments)
+        _conclude(segments, text)
 
 
-def _conclude(segments: list[Segment]) -> None:
+def _conclude(segments: list[Segment], text: str) -> None:
     """`Without Fever, Gout is unlikely`: both denied, so one belongs to the other."""
     for before, after in itertools.pairwise(segments):
-        if after.names_subject() and not after.items and after.find("not") and not before.names_subject():
+        denied = after.find("not") or _HARD.search(after.text(text))
+        if denied and after.names_subject() and not after.items and not before.names_subject():
             for item in before.items:
                 item.negated = False
 
@@ -66,7 +75,8 @@ def _deny_by_own_words(segments: list[Segment], place: int, text: str) -> bool:
 def _is_lifted(text: str, denial: Mark) -> bool:
     """`rarely without`, `does not just cause`: what is denied is that it is rare, or all."""
     after = _MERELY.match(text, denial.end) or _ENDURING.match(text, denial.end)
-    return _SELDOM.search(text[: denial.start]) is not None or after is not None
+    surpassed = _SURPASSED.match(text, denial.start)
+    return _SELDOM.search(text[: denial.start]) is not None or after is not None or surpassed is not None
 
 
 def _denied_before(segments: list[Segment], place: int, text: str) -> bool:
