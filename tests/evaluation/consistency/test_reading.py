@@ -30,7 +30,7 @@ def chinese() -> Checker:
     [
         # tables
         (
-            "| Disease | Symptom | ICD-10 code |\n|---|---|---|\n| Gout | Blue Tongue | M10.9 |\n| Asthma | Cough | J46 |",
+            "| Disease | Symptom | Code |\n|---|---|---|\n| Gout | Blue Tongue | M10.9 |\n| Asthma | Cough | J46 |",
             None,
             [("Blue Tongue", "unknown"), ("M10.9", "supported"), ("Cough", "supported"), ("J46", "contradicted")],
         ),
@@ -49,7 +49,11 @@ def chinese() -> Checker:
         ("Q: Does Gout cause cough?\nA: No.", None, NO_COUGH),
         ("Does Gout cause cough? It does not.", None, NO_COUGH),
         ("Does Gout cause cough? I can't tell.", None, [("Cough", "unknown")]),
-        ("What are the symptoms?\nSwelling\nWhere is it treated?\nRheumatology", GOUT, [*SWELLING, ("Rheumatology", "supported")]),
+        (
+            "What are the symptoms?\nSwelling\nWhere is it treated?\nRheumatology",
+            GOUT,
+            [*SWELLING, ("Rheumatology", "supported")],
+        ),
         # what is taken back
         ("I used to think that Gout causes cough, but it does not.", None, NO_COUGH),
         ("Earlier I said that Gout causes cough. That was wrong.", None, NO_COUGH),
@@ -65,7 +69,11 @@ def chinese() -> Checker:
         ("If your swelling won't go away, you may have Gout.", None, SWELLING),
         ("Cough would be unusual in Gout.", None, NO_COUGH),
         # doubts
-        ("It has been suggested that Gout causes swelling, but this remains to be proven.", None, [("Swelling", "unknown")]),
+        (
+            "It has been suggested that Gout causes swelling, but this remains to be proven.",
+            None,
+            [("Swelling", "unknown")],
+        ),
         ("Some believe that Gout causes swelling, others disagree.", None, [("Swelling", "unknown")]),
         ("Data on swelling in Gout are lacking.", None, [("not Swelling", "unknown")]),
         ("The role of swelling in Gout has not been established.", None, [("Swelling", "unknown")]),
@@ -79,7 +87,11 @@ def chinese() -> Checker:
         # who is meant
         ("Unlike Gout, which causes swelling, Malaria causes fever.", None, [*SWELLING, ("Fever", "unknown")]),
         ("Gout and Asthma are easily mixed up. Only the former causes swelling.", None, SWELLING),
-        ("Gout, for which Blue Tongue is the usual sign, causes swelling.", None, [("Blue Tongue", "unknown"), *SWELLING]),
+        (
+            "Gout, for which Blue Tongue is the usual sign, causes swelling.",
+            None,
+            [("Blue Tongue", "unknown"), *SWELLING],
+        ),
         ("Gout causes swelling, and Fatigue weakness.", None, [*SWELLING, ("Weakness", "supported")]),
         ("Gout: Swelling\nFatigue: Weakness", None, [*SWELLING, ("Weakness", "supported")]),
     ],
