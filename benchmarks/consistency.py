@@ -27,8 +27,8 @@ from deepseek_fusion.core.config import ConsistencyConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement, Verdict
-from deepseek_fusion.evaluation.consistency.claims import Asked
 from deepseek_fusion.evaluation.consistency.judge import train_judge
+from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph, Relation
 from deepseek_fusion.knowledge.language import fold
@@ -96,6 +96,8 @@ def main() -> None:
         checker, nested = Checker(graph), nested_names(graph)
         for part, called in list(PARTS.items())[: 1 if options.show else None]:
             chosen = forms[part][language]
+            if not chosen:
+                continue
             texts = [
                 Filler(graph, nested, language, random.Random(f"{seed} {fill} {form['text']}")).fill(form)
                 for form in chosen
@@ -203,11 +205,6 @@ class Filler:
         if mode == "~" or whose == "X":
             verdict = "unknown"
         return self._written(name, kind), Planted(subject, name, verdict)
-
-    def _is_nested(self, name: str) -> bool:
-        return any(
-            other != name and (other in name or name in other) for names in self.objects.values() for other in names
-        )
 
     def _written(self, name: str, kind: str) -> str:
         if self.language == "en" and kind in "sm" and self.rng.random() < 0.5 and not re.search(r"[A-Z]{2}|\d", name):

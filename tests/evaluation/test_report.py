@@ -199,8 +199,8 @@ def test_optional_parts_may_be_missing(tmp_path: Path) -> None:
     assert "No format control was run." in text
     assert "Perplexity, domain text" in full
     assert "Perplexity, domain text" not in text
-    assert "near_duplicate" in full
-    assert "near_duplicate" not in html
+    assert "Rejected: near duplicate" in full
+    assert "Rejected: near duplicate" not in html
     assert "data-points" not in re.sub(r"<script.*", "", html, flags=re.S)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deepseek_fusion.evaluation.consistency.checker import Checker, functional_relations
-from deepseek_fusion.evaluation.consistency.claims import Asked
+from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from knowledge_samples import CHINESE, ENGLISH
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.evaluation.consistency.names import Names, lowered, plain, quantity
+from deepseek_fusion.evaluation.consistency.reading.names import Names, lowered, plain, quantity
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
 CODES = ("J45", "J45.909", "500 mg")

@@ -11,8 +11,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import deepseek_fusion.evaluation.consistency.judge as judging
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.consistency.claims import Claim
 from deepseek_fusion.evaluation.consistency.nli import Evidence, Judge, encode, passages, statement
+from deepseek_fusion.evaluation.consistency.reading.claims import Claim
 from deepseek_fusion.knowledge.graph import Graph
 
 from .test_checker import EN, ZH

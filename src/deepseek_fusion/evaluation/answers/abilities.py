@@ -26,6 +26,7 @@ from deepseek_fusion.knowledge.language import fold
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 
+ABSENT = f"the package {CARRIER} is not installed"
 ITEMS = 60
 """Questions of each set: as many usable ones, evenly spaced over the file. Chosen before any model had answered."""
 
@@ -77,7 +78,7 @@ def sit_abilities(
         out / "abilities.json",
         {
             "sets": [_answered(language, name, set_) for name, set_ in read_sets(sets).items()],
-            "absent": None if sets else f"the package {CARRIER} is not installed",
+            "absent": None if sets else ABSENT,
             "instructions": [row for name in spoken for row in _instructed(language, name)],
         },
     )

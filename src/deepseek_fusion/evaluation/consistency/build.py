@@ -16,10 +16,10 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.agreement import agreement
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement
-from deepseek_fusion.evaluation.consistency.claims import Asked
 from deepseek_fusion.evaluation.consistency.judge import MODEL
 from deepseek_fusion.evaluation.consistency.labels import read_labels
 from deepseek_fusion.evaluation.consistency.nli import Evidence, Judge
+from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.statistics.rates import rate
@@ -33,7 +33,7 @@ EXAMPLES = 4
 Row = dict[str, Any]
 
 
-@stage("consistency", version=1)
+@stage("consistency", version=2)
 def check_consistency(
     out: Path,
     section: ConsistencyConfig,

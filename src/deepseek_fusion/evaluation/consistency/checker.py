@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepseek_fusion.evaluation.consistency.claims import Asked, Claim, ClaimReader
-from deepseek_fusion.evaluation.consistency.names import lowered, plain
+from deepseek_fusion.evaluation.consistency.reading.claims import Asked, Claim, ClaimReader
+from deepseek_fusion.evaluation.consistency.reading.names import lowered, plain
 from deepseek_fusion.knowledge.graph import Graph, Triple
 
 Verdict = Literal["supported", "contradicted", "unknown"]

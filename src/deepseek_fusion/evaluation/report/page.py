@@ -1,7 +1,8 @@
 """The card as one HTML page: what the model knew, what it knows now, what it lost, and would we release it.
 
 ``parts/page.html.j2`` is the page and names its sections in order; the files of ``style/`` and ``script/`` are inlined
-into it, ``words.yaml`` holds its words in both languages. The modules here compute what the templates only place.
+into it, ``words.yaml`` holds its words in both languages, and ``sentences.yaml`` the Chinese for what a card says in
+English sentences. The modules here compute what the templates only place.
 Nothing in the page is loaded from elsewhere, and what the card says becomes text, never markup or script.
 """
 
@@ -92,6 +93,8 @@ def _environment() -> tuple[Environment, Words]:
         "rate": catalog.rate,
         "name": catalog.name,
         "both": catalog.both,
+        "said": catalog.said,
+        "say": catalog.say,
         "has": catalog.catalog.__contains__,
         "changed_words": changed_words,
         "reliability": charts.reliability_plot,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,21 @@ class Words:
 
     Args:
         catalog: key -> language -> text with ``{placeholders}``.
+        sentences: English sentences of cards, with ``{placeholders}`` for what varies -> the same in Chinese.
     """
 
-    def __init__(self, catalog: dict[str, dict[str, str]]) -> None:
+    def __init__(self, catalog: dict[str, dict[str, str]], sentences: dict[str, str]) -> None:
         self.catalog = catalog
+        self._sentences = [(_pattern(sentence), chinese) for sentence, chinese in sentences.items()]
 
     @classmethod
     def load(cls) -> Words:
-        """The texts of ``words.yaml``."""
-        return cls(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+        """The texts of ``words.yaml`` and ``sentences.yaml``."""
+        here = Path(__file__).parent
+        words, sentences = (
+            yaml.safe_load((here / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("words", "sentences")
+        )
+        return cls(words, sentences)
 
     def text(self, key: str, **values: object) -> Markup:
         """Both languages of one text; values are escaped, and a value that is itself bilingual picks its own side."""
@@ -59,10 +66,26 @@ class Words:
         """The same as a value for the placeholder of another text."""
         return self.catalog.get(prefix + key, key)
 
+    def said(self, sentence: str) -> dict[str, str] | str:
+        """A sentence of the card as such a value, or as it stands where the page does not know it."""
+        for pattern, chinese in self._sentences:
+            if found := pattern.fullmatch(sentence):
+                return {"en": sentence, "zh": chinese.format(**found.groupdict())}
+        return sentence
+
+    def say(self, sentence: str) -> Markup:
+        """The text of a sentence of the card."""
+        return self.text("said", sentence=self.said(sentence))
+
     def fill(self, key: str, language: str, values: Json) -> Markup:
         """One language of a text with its placeholders filled."""
         chosen = {name: value[language] if isinstance(value, dict) else value for name, value in values.items()}
         return Markup(self.catalog[key][language]).format(**chosen)
+
+
+def _pattern(sentence: str) -> re.Pattern[str]:
+    """Matches the sentence with anything for its placeholders."""
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(sentence)))
 
 
 def percent(value: float | None, digits: int = 0, unit: str = "\u00a0%") -> str:

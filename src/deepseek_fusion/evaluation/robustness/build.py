@@ -24,6 +24,9 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 
+UNCHANGED = "nothing to change, or nothing to change it with"
+WRONG = "answered wrongly as it stands"
+
 
 @stage("robustness", version=1)
 def attack_exam(
@@ -82,7 +85,7 @@ class _Trial:
                 if changed := change(kind, self.graph, question, self.seed):
                     made.append((row, question, kind, changed))
                 else:
-                    row["excluded"][kind] = "nothing to change, or nothing to change it with"
+                    row["excluded"][kind] = UNCHANGED
         answers = self._answers([changed.prompt for *_, changed in made], [question for _, question, *_ in made])
         for (row, question, kind, changed), answer in zip(made, answers, strict=True):
             right = is_right(question.item, answer, changed.untrue)
@@ -109,7 +112,7 @@ class _Trial:
         """The questions that can be attacked; the others get the reason why not."""
         found: list[Target] = []
         for question, row in zip(self.questions, rows, strict=True):
-            made = vocabulary.target(question, row["answer"]) if row["right"] else "answered wrongly as it stands"
+            made = vocabulary.target(question, row["answer"]) if row["right"] else WRONG
             if isinstance(made, Target):
                 found.append(made)
             else:

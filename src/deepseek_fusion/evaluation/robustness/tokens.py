@@ -21,6 +21,9 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import Language as Tongue
 from deepseek_fusion.models.loading import Language
 
+MELTED = "the chat template changes the question"
+FIXED = "no token that an attack may replace"
+
 Unit = tuple[int, ...]
 Kind = tuple[str, int]
 """What a unit is (see `_KINDS`) and of how many tokens."""
@@ -128,7 +131,7 @@ class Vocabulary:
         )
         before, found, after = str(text).partition(question.prompt)
         if not found:
-            return "the chat template changes the question"
+            return MELTED
         encoding = self.language.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids, spans = tuple(encoding["input_ids"]), encoding["offset_mapping"]
         units = tuple(
@@ -138,7 +141,7 @@ class Vocabulary:
             and len(self.candidates_for(ids[first:last])) > 1
         )
         if not units:
-            return "no token that an attack may replace"
+            return FIXED
         return Target(question, question.prompt, ids, units, (before, after), tuple(self.language.encode(answer)))
 
     def replaced(self, target: Target, units: Mapping[int, Unit]) -> Target | None:

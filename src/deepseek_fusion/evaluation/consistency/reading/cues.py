@@ -6,6 +6,7 @@ where a text may have a hyphen.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Kind = Literal[
@@ -16,8 +17,9 @@ _WORDS: dict[Kind, str] = {
     # Joins items of a list, or clauses.
     "and": (
         "and|plus|as well as|in combination with|coupled with|not to mention|along with|together with|followed by|"
-        "then|&|/|,|、|(|)|:|[|]|—|;|"
-        "和|与|及|以及|还有|加上|并|并且|其次|其次是|同时|外加|再加上|连同"
+        "then|&|/|+|,|、|(|)|:|[|]|—|;|"
+        "和|与|及|以及|还有|加上|并|并且|其次|其次是|同时|外加|再加上|连同|"
+        "又有|并有"
     ),
     "or": ("or|and/or|nor|或|或者|抑或|或是|要么|还是"),
     # Begins a clause of its own, whatever was denied before.
@@ -36,8 +38,9 @@ _WORDS: dict[Kind, str] = {
         "unsuitable|inappropriate|ineffective|useless|pointless|futile|out of the question|far from|anything but|"
         "fail to|fails to|failed to|refrain from|omit|omits|omitted|devoid of|in place of|in lieu of|free from|"
         "no one|no longer|hardly any|hardly anyone|hardly anybody|scarcely any|scarcely ever|barely ever|"
-        "almost never|unlikely|refuse|refuses|reject|rejects|rejected|contraindicated|avoid|avoids|avoided|denies|"
-        "deny|ruled out|unrelated|doesn't|don't|isn't|aren't|wasn't|won't|"
+        "almost never|unlikely|unusual|atypical|uncharacteristic|❌|✗|✘|refuse|refuses|reject|rejects|rejected|"
+        "contraindicated|avoid|avoids|avoided|"
+        "denies|deny|ruled out|unrelated|doesn't|don't|isn't|aren't|wasn't|won't|"
         "而没有|而无|不|不是|不会|不能|不可|不用|不应|不应该|不宜|不需|不需要|不包括|不含|不属于|不归|不伴|不伴有|"
         "不出现|不存在|不推荐|不使用|不引起|没有|没|无|毫无|未|未见|从不|从未|从来不|从来没有|绝不|决不|绝非|并不|"
         "并不是|并非|并没有|并无|并未|而不是|而非|而不|而不用|非|非常规|看不到|见不到|欠缺|无关|缺乏|缺少|排除|避免|"
@@ -48,16 +51,18 @@ _WORDS: dict[Kind, str] = {
     # Denies the statement that it is said of, also in the clause before.
     "denial": (
         "wrong|wrongly|false|falsely|incorrect|incorrectly|mistakenly|untrue|not true|not correct|not the case|"
-        "not so|a myth|mistaken|mistake|no basis|misconception|fallacy|nonsense|unfounded|baseless|disproved|refuted|"
+        "not so|a myth|mistaken|a mistake|no basis|misconception|fallacy|nonsense|unfounded|baseless|disproved|refuted|"
         "debunked|no truth|"
         "不属实|并不属实|并非属实|不是真的|不真实|子虚乌有|并非事实|不是事实|无中生有|错误|错误的|不对|不正确|不实|"
         "不准确|并非如此|不是这样|并不是这样|误解|谣言|不成立|错的|谬误|误区|谣传|毫无根据|没有根据|无稽之谈|"
-        "站不住脚|误以为|误认为"
+        "站不住脚|误以为|误认为|不可信|不靠谱|错|说错|弄错|搞错|记错|错了"
     ),
     # Leaves open whether it is so.
     "open": (
         "may or may not|might or might not|could or could not|whether|not sure|not certain|unsure|uncertain|unclear|"
-        "unknown|not known|do not know|don't know|does not know|not aware|remains to be seen|find out|could not find|"
+        "insufficient|divided on|disagree|disagrees|unknown|not known|do not know|don't know|does not know|"
+        "not aware|remains to be seen|"
+        "find out|could not find|"
         "cannot say|can't say|hard to say|no information|do not say|does not say|not clear|under investigation|"
         "being studied|debated|not yet known|open question|matter of debate|doubtful|questionable|controversial|"
         "disputed|unproven|nobody knows|no one knows|undetermined|inconclusive|unresolved|remains open|"
@@ -65,13 +70,14 @@ _WORDS: dict[Kind, str] = {
         "并不清楚|并不知道|并不确定|并不明确|并不明|还不清楚|还不知道|还不确定|还不明确|还不明|也不清楚|也不知道|"
         "也不确定|也不明确|也不明|仍不清楚|仍不知道|仍不确定|仍不明确|仍不明|是否|能否|会否|不确定|不清楚|尚不清楚|"
         "不知道|不了解|未知|不明确|尚不明确|尚无定论|有待|没有说明|无法确定|无法回答|难说|没有相关|不能确定|难以确定|"
-        "没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否"
+        "争论|不同意|没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否|"
+        "jury is still out"
     ),
     # Sets a subject apart from the one that is spoken of.
     "apart": (
         "see also|unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|"
-        "compared to|not to be confused with|"
-        "另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别|与之相反|相对于"
+        "compared to|not to be confused with|mistake|mistakes|mistaken for|confuse|confuses|confused|mix up|mixed up|"
+        "误认|误诊|混淆|混为一谈|区分|鉴别|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别|与之相反|相对于"
     ),
     "copula": (
         "is|are|was|were|be|being|been|include|includes|including|included|comprise|comprises|namely|as|such as|like|"
@@ -83,10 +89,12 @@ _WORDS: dict[Kind, str] = {
         "前者|后者|她|他|他们|她们|它|它的|其|该病|此病|本病|该|此|这|这些"
     ),
     "person": (
-        "i|me|my|you|your|we|our|us|let|please|hope|thanks|thank|sorry|hello|hi|dear|"
-        "我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们"
+        "i|me|my|you|your|we|our|us|ai|language model|great question|good question|excellent question|happy to help|"
+        "glad to help|feel free|hmm|oh|okay|ok|double check|hesitate|let|please|hope|thanks|thank|sorry|hello|hi|dear|"
+        "嗯|呃|如有|欢迎|随时|核对|人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们|"
+        "feel free|stay safe|take care|good luck|口误|祝|祝您|保重"
     ),
-    "yes": ("yes|correct|right|indeed|exactly|true|是的|没错|对的|正确|确实|对"),
+    "yes": ("yes|correct|right|indeed|exactly|true|✅|✓|✔|☑|是的|没错|对的|正确|确实|对"),
     "no": ("no|否|不对"),
     # Grammar: does not make a list into a sentence.
     "glue": (
@@ -104,6 +112,7 @@ _WORDS: dict[Kind, str] = {
         "usually|usual|commonly|common|mostly|mainly|primarily|typically|typical|generally|frequently|frequent|"
         "rarely|less|more|most|least|many|some|several|few|all|any|each|every|one|other|others|another|certain|"
         "various|again|then|next|first|second|third|finally|lastly|last|perhaps|maybe|possibly|probably|likely|"
+        "two|three|four|five|six|seven|eight|nine|ten|"
         "potentially|apparently|presumably|sure|well|very|quite|rather|even|still|just|only|not only|not just|"
         "not merely|not uncommon|not unusual|not infrequently|not rare|no doubt|without doubt|undoubtedly|not always|"
         "not necessarily|no other|none other than|nothing but|no less than|especially|particularly|notably|"
@@ -118,7 +127,7 @@ _WORDS: dict[Kind, str] = {
         "不可避免|在所难免|一起|尽快|及时|尽早|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|"
         "先|先是|再是|接着|接着是|然后|最终|之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|"
         "至少|为主|本身|某种|正|便|不得不|不能不|不可不|无不|莫不|难免|不免|不乏|不时|无论|不论|不管|但不限于|不限于|"
-        "虽然|尽管|即使|即便|所有|全部|每个|任何|并不是所有|并非所有|不是所有|不是每个|并非每个|并不是每个|不是人人|"
+        "不错|一方面|动不动|时不时|离不开|少不了|免不了|既往|曾|曾经|以往|因为|虽然|尽管|即使|即便|所有|全部|每个|任何|并不是所有|并非所有|不是所有|不是每个|并非每个|并不是每个|不是人人|"
         "不都|并不都|容易|极易|据|据说|据悉|听说|众所周知|早期|后期|晚期|初期|中期|起初|后来|夜间|白天|晚上|早上|"
         "平时|逐渐|渐渐|突然|偶|偶见|偶有|几乎|总是|不少|部分|有些|有的|另一些|其他|其它|其余|相当|尤为|格外|比较|通|"
         "即可|而且|的|了|着|地|得|在|于|中|里|内|上|下|对|对于|关于|由|被|把|将|给|用|以|从|到|向|跟|就|才|都|也|还|"
@@ -126,7 +135,9 @@ _WORDS: dict[Kind, str] = {
         "常见的|最常见|最常见的|典型|典型的|主要的|可|可以|可能|可能是|也许|或许|大概|应|应该|应当|需|需要|必须|能|"
         "能够|会|将会|要|来|去|来说|而言|之一|之外|以外|外|除了|除|不仅|不只|不但|不光|不少见|并不少见|不罕见|无疑|"
         "毫无疑问|不一定|未必|不总是|一是|二是|三是|四是|五是|首先|最后|另外|此外|时|时候|当|如果|若|这种|一种|种|个|"
-        "项|等|等等|所|其中|那|吗|呢|啊|吧|轻度|中度|重度|轻微|严重|明显|剧烈|往往是|一些|某些|以下|如下|比起"
+        "项|等|等等|所|其中|那|吗|呢|啊|吧|轻度|中度|重度|轻微|严重|明显|剧烈|往往是|一些|某些|以下|如下|比起|"
+        "hard|difficult|easy|impossible|simple|good|better|best|worse|worst|new|old|large|small|long|short|"
+        "high|low|early|late|important|different|similar|same|alone|饭后|饭前|餐后|睡前|晨起|很难|难以"
     ),
     # Verbs and nouns that say no more than that there is a relation.
     "light": (
@@ -156,8 +167,9 @@ _WORDS: dict[Kind, str] = {
         "belief|question|questions|living|think|believe|say|says|said|suspect|suspected|considered|regarded|mention|"
         "name|named|include the|indicate|indicates|suggest|suggests|point|points|start|starts|started|rely|relies|"
         "based|choice|option|options|role|matter|evidence|anything to do|make|makes|get|gets|come|comes|visit|ask|"
-        "contain|contains|"
-        "诉说|诉|闻名|著称|知名|为特点|为特征|就医|咨询|特有|造成的|引起的|导致的|帮助|提|提到|提起|谈|谈到|说到|"
+        "contain|contains|got|gotten|improvement|change|changes|increase|decrease|reduction|success|failure|recovery|"
+        "relief|response|risk|chance|rate|degree|severity|progress|"
+        "入院|住院|出院|研究|查出|检出|诉说|诉|闻名|著称|知名|为特点|为特征|就医|咨询|特有|造成的|引起的|导致的|帮助|提|提到|提起|谈|谈到|说到|"
         "谈谈|自己|别人|有人|大家|很多人|许多人|关系|联系|作用|效果|疗效|妈妈|爸爸|父亲|母亲|爷爷|奶奶|朋友|孩子|"
         "表现形式|说法|观点|看法|事实|身上|身体|者|代码|代号|分类|系统|目录|条目|门诊|医院|专科|大夫|护士|接收|接待|"
         "看病|求诊|问诊|转到|转往|转至|送到|送至|交给|交由|安排|药|药品|药剂|疗法|方案|手段|办法|方法|措施|一线|二线|"
@@ -172,7 +184,9 @@ _WORDS: dict[Kind, str] = {
         "前往|送往|带到|选|选择|拿|取|吃|喝|打|注射|应用|给予|对应|代表|表示|编为|编作|归入|列为|列入|列出|划归|收治|"
         "转诊|医治|治|治好|控制|减轻|诊断|确诊|患儿|患病|病情|病人的|本病的|征象|临床表现|主诉|病史|过程|类型|类|"
         "情况|考虑|怀疑|认为|说|知道|记住|注意|有关|相关|人会|让人|使人|指南|资料|书|答案|使|令|首先是|可见|所致|"
-        "有人认为"
+        "有人认为|"
+        "overview|summary|introduction|conclusion|background|information|detail|rx|hx|dx|tx|pt|随访|复查|复诊|会诊|评估|"
+        "概述|简介|要点|总结|小结|介绍"
     ),
 }
 
@@ -183,19 +197,75 @@ _VERBS = (
     "prefer|choose|select|offer|try|work|respond|benefit|improve|consult|attend|evaluate|examine|classify|label|file|"
     "register|record|index|denote|represent|correspond|match|carry|bear|place|count|rank|consist|cover|follow|begin|"
     "continue|remain|stay|become|tend|seem|happen|strike|plague|trouble|bother|worry|endure|undergo|tell|explain|"
-    "mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|exist|depend|"
+    "ask|distinguish|believe|hope|agree|argue|assume|suppose|guess|imagine|decide|realize|read|write|watch|share|add|"
+    "check|test|compare|measure|reduce|increase|decrease|prevent|protect|support|limit|allow|let|leave|live|"
+    "wait|mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|exist|depend|"
     "contract|acquire|turn|want|wish|like|raise|trace|reveal|signal|attribute|receive|order"
 )
 """Verbs that say no more than that there is a relation; their regular forms are made from them."""
 
-_UNDECIDED = [
-    f"{auxiliary}{negation}{adverb} {verb}"
-    for auxiliary in ("do", "does", "did", "can", "could")
-    for negation in (" not", "n't", "not")
-    for adverb in ("", " yet", " really")
-    for verb in ("know", "say", "tell", "find out", "decide", "confirm", "establish", "conclude")
-]
-"""An answer, a source or the world that does not know."""
+_FORGET = "forget|overlook|ignore|underestimate|neglect|deny|doubt"
+_FORGET_ZH = "忘了|忘记|忘|忽视|忽略|小看|低估|否认|怀疑|质疑|置疑"
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
+    # A verb put to the choice: 是不是, 有没有.
+    ("open", r"(?!动不动|时不时)(?<!说)(?P<verb>[^\x00-\x7f])[不没](?P=verb)"),
+    # What others do not know is so all the same: `people do not know that`, 很多人不知道, `don't forget`, 别忘了.
+    ("glue", r"(?:do|does|did)(?: not|n't) (?:know|realize|realise|notice|expect)(?: is)? that(?![a-z])"),
+    ("glue", rf"(?:not|never|cannot|[a-z]+n't) (?:{_FORGET})(?: that)?(?![a-z])"),
+    (
+        "glue",
+        "(?:(?:很多|许多|不少|多数|有|一般)?人们?|大家|患者)(?:并|还|往往|通常|可能)?(?:都|也)?不(?:知道|了解|清楚|晓得|明白)",
+    ),
+    ("glue", f"(?:别|不要|勿|切勿|不能|不可|不应|不容|不得|毋庸|无可)(?:{_FORGET_ZH})"),
+    # An answer, a source or the world that does not know, or not yet.
+    (
+        "open",
+        r"(?:do|does|did|can|could)(?: not|n't|not)(?: yet| really)? "
+        r"(?:know|say|tell|find out|decide|confirm|establish|conclude)(?![a-z])",
+    ),
+    (
+        "open",
+        r"(?:remains?|yet|needs?|has|have|is|are) to be "
+        r"(?:seen|shown|proven|confirmed|established|determined|verified|settled|studied|tested)(?![a-z])",
+    ),
+    ("open", "(?:有待|(?:仍|还|尚)?需要?(?:进一步|更多)的?)(?:进一步)?(?:研究|证实|验证|观察|确认|探讨|明确|论证)?"),
+    (
+        "open",
+        r"(?:data|evidence)(?![a-z])"
+        r"(?=[^,;.]* (?:lacking|scarce|sparse|missing|limited|weak|mixed|insufficient)(?![a-z]))",
+    ),
+    ("open", "(?:证据|数据|资料)(?=[^,;]*(?:不足|有限|不充分|较少|不多|薄弱))"),
+    (
+        "open",
+        r"(?:waiting for|needs?|requires?) (?:more |further |additional )?"
+        r"(?:evidence|data|proof|studies|research|trials|confirmation)(?![a-z])",
+    ),
+    # What one is told not to believe.
+    ("denial", r"(?:do not|don't|never) (?:believe|trust|listen to|fall for)(?: (?:it|them|that|him|her))?(?![a-z])"),
+    ("denial", "(?:别|不要|切勿|不可|不能|莫)(?:相信|信|当真|听信|轻信)"),
+    ("light", "(?:看法|意见|说法|观点)(?:不一|各异)"),
+    ("glue", "(?<![病原成起])因(?![人此而])"),
+    (
+        "open",
+        r"(?:has|have|is|are|was|were)(?: not|n't)(?: yet)? (?:been )?"
+        r"(?:established|proven|confirmed|determined|clarified|settled)(?![a-z])",
+    ),
+    ("open", "(?:尚|还|仍|并)?(?:未|没有?|无)(?:得到|经)?(?:明确|证实|确定|阐明|定论|结论|查明)"),
+    ("open", r"(?:perhaps|maybe)(?: it| they)?(?: (?:do|does|is|are|will|can))?(?: not|n't)(?=[,;]|$)"),
+    ("open", "(?:也许|或许|可能)(?:并|也)?(?:不|没)(?:会|是|能|有)?(?=[,;]|$)"),
+    # How many.
+    ("glue", r"\d+(?:\.\d+)? ?(?:%|percent(?![a-z])|per cent(?![a-z]))"),
+    ("glue", r"约?[\d一二三四五六七八九十百两几数半多]+(?:个|种|大|类|项|点|名|例|位|岁|成|次)"),
+)
+_PHRASE = re.compile("|".join(f"(?P<{kind}_{n}>{pattern})" for n, (kind, pattern) in enumerate(_PATTERNS)))
+
+
+def phrase_at(low: str, at: int) -> tuple[int, Kind] | None:
+    """Where a phrase that is made after a pattern ends, and what it does."""
+    found = _PHRASE.match(low, at)
+    if found is None or found.lastgroup is None:
+        return None
+    return found.end(), found.lastgroup.partition("_")[0]  # type: ignore[return-value]
 
 
 def _forms(verb: str) -> list[str]:
@@ -208,6 +278,5 @@ def _forms(verb: str) -> list[str]:
 
 
 CUES: dict[str, Kind] = {form: "light" for verb in _VERBS.split("|") for form in _forms(verb)}
-CUES |= dict.fromkeys(_UNDECIDED, "open")
 CUES |= {phrase: kind for kind in reversed(_WORDS) for phrase in _WORDS[kind].split("|") if phrase}
 """Each phrase and what it does."""

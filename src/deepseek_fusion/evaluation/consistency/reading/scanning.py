@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deepseek_fusion.evaluation.consistency.cues import CUES, Kind
-from deepseek_fusion.evaluation.consistency.names import (
+from deepseek_fusion.evaluation.consistency.reading.cues import CUES, Kind, phrase_at
+from deepseek_fusion.evaluation.consistency.reading.layout import plain_lines
+from deepseek_fusion.evaluation.consistency.reading.names import (
     NOTHING,
     Meaning,
     Names,
@@ -23,18 +24,14 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
 _STOP = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
-_NUMBERING = re.compile(r"(?:(?<=\s)|^|(?<=[：:]))\(?\d{1,2}[.)、]\s*(?=\D)|^[*•-]\s+", re.MULTILINE)
-_WHETHER = re.compile(r"([^\x00-\x7f])[不没]\1")
-"""A verb put to the choice: 是不是, 有没有."""
 _TAG = re.compile(
     r",? ?(?:(?:is|are|was|were|does|do|did|has|have|can|could|will|would|should)(?:n't| not)? "
     r"(?:it|they|he|she|there|that|this|you|we)|right|correct|是吧|对吧|对吗|是吗|不是吗|是不是|对不对)$",
     re.IGNORECASE,
 )
 """What makes a question of a sentence that says something."""
-_CIRCLED = re.compile(r"[①-⒛]|[(（]\d{1,2}[)）](?=\s*[^\x00-\x7f])|(?:^|(?<=[;:,] ))[a-h]\) ", re.MULTILINE)
-_MARKUP = re.compile(r"[*_`#]+")
 _WORD = re.compile(r"[^\W_]+(?:[.'/][^\W_]+)*'?", re.UNICODE)
+SUBJECT = "\0subject"
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Mark:
     Attributes:
         kind: `name` (of the graph), `value` (looks like a code of a relation), `noun` (of a relation), `word`
             (anything unknown), or what a cue does.
-        relation: of a noun or a value.
+        relation: of a noun or a value; `SUBJECT` of the word for what subjects are.
     """
 
     kind: Kind | Literal["name", "value", "noun", "word"]
@@ -71,22 +68,22 @@ class Scanner:
         self.nouns = _nouns(graph)
         self.shapes = _shapes(graph)
         kind = lowered(plain(graph.subject_type))
-        self.cues: dict[str, Kind] = {**CUES}
-        for form in (kind, *other_number(kind)):
-            self.cues.setdefault(form, "light")
+        self.types = {kind, *other_number(kind)}
+        self.cues: dict[str, Kind] = {**CUES, **dict.fromkeys(self.types, "light")}
         self._phrases: dict[str, list[str]] = {}
         for phrase in sorted({*self.cues, *self.nouns}, key=len, reverse=True):
             self._phrases.setdefault(phrase[0], []).append(phrase)
 
     def sentences(self, answer: str) -> Iterator[Sentence]:
         """The sentences of an answer; items of a list are sentences too."""
-        text = _MARKUP.sub("", _NUMBERING.sub("\n", plain(_CIRCLED.sub("\n", answer.replace("\t", ", ")))))
+        text = plain_lines(answer)
         start = 0
         for stop in [*_STOP.finditer(text), None]:
             end = stop.start() if stop else len(text)
             if text[start:end].strip():
                 whole = text[start:end].strip()
                 asks = "?" in (stop.group() if stop else "") or whole.endswith("吗")
+                asks = asks and not whole.endswith(("吧", "呗"))  # supposes, rather than asks
                 part = _TAG.sub("", whole) if asks else whole
                 if part:
                     yield Sentence(part, list(self._marks(part)), asks=asks and part == whole)
@@ -105,13 +102,16 @@ class Scanner:
     def _mark(self, low: str, at: int) -> Mark | None:
         """The longest of name, relation noun and cue that begins here; else a word, or nothing."""
         name = self.names.at(low, at)
-        if found := _WHETHER.match(low, at):
-            return Mark("open", at, found.end())
+        made = phrase_at(low, at)
+        if made and (name is None or made[0] >= name[0]):
+            return Mark(made[1], at, made[0])
         phrase = next((p for p in self._phrases.get(low[at], ()) if self._stands(low, at, p)), None)
         if name and (phrase is None or name[0] - at >= len(phrase)):
             return Mark("name", at, name[0], meaning=name[1])
         if phrase is not None:
             relation = self.nouns.get(phrase)
+            if phrase in self.types:
+                return Mark("light", at, at + len(phrase), relation=SUBJECT)
             return Mark("noun" if relation else self.cues[phrase], at, at + len(phrase), relation=relation)
         if HAN.match(low[at]):
             return Mark("word", at, at + 1)
@@ -137,6 +137,8 @@ class Scanner:
             return Mark("glue", start, end)
         if relation := self.shapes.get(shape(word)):
             return Mark("value", start, end, relation=relation)
+        if self.cues.get(word.removesuffix("s")) == "light":
+            return Mark("light", start, end)
         return Mark("word", start, end)
 
 

@@ -8,25 +8,27 @@ it is denied or left open. What a segment leaves out comes from the sentence, th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepseek_fusion.evaluation.consistency.names import lowered, plain
-from deepseek_fusion.evaluation.consistency.scanning import Mark, Scanner, Sentence
-from deepseek_fusion.evaluation.consistency.scope import deny, leave_open
-from deepseek_fusion.evaluation.consistency.segments import Item, Segment, cut
+from deepseek_fusion.evaluation.consistency.reading.cutting import cut
+from deepseek_fusion.evaluation.consistency.reading.names import lowered, plain
+from deepseek_fusion.evaluation.consistency.reading.replies import joined
+from deepseek_fusion.evaluation.consistency.reading.scanning import Scanner, Sentence
+from deepseek_fusion.evaluation.consistency.reading.scope import deny, leave_open
+from deepseek_fusion.evaluation.consistency.reading.segments import Item, Segment
+from deepseek_fusion.evaluation.consistency.reading.strangers import stranger_beside, stranger_of
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import HAN
 
-_POSSESSIVE = re.compile(r",? and (?:its|their|his|her)\b|[及和与]其")
 _ADDING = re.compile(
     "apart from|aside from|besides|in addition|in addition to|in spite of|despite|there|as|除|除了|除去"
 )
 """Words that open a sentence with a thing that is said of its subject too, unlike `contrary to`."""
+_TELLING = {"name", "value", "noun", "light"}
+_SPEAKER = re.compile(r"(?:i|we)\b|我|咱", re.IGNORECASE)
 _FORMER = re.compile(r"\b(?:former|latter)\b|前者|后者")
 _IN_TURN = re.compile(r"\brespectively\b|分别|依次")
-_STRANGER = re.compile("的|患者|病人|会|可|常|由|属|归|多|要|引起|导致")
-_CAPITALISED = re.compile(r"[A-Z][^ ]*(?: [A-Z][^ ]*)*(?= [a-z]|$)")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class _Context:
     noun: str | None = None
     bare: bool = False
     headed: bool = False
+    told: bool = False
 
     def asked_relation(self) -> str | None:
         """The relation of the question, where the sentence is nothing but a list."""
@@ -88,7 +91,7 @@ class ClaimReader:
         """The claims of an answer in their order, each once."""
         context = _Context(asked, (asked.subject,) if asked and asked.subject else ())
         claims: dict[tuple[object, ...], Claim] = {}
-        for sentence in _with_replies(list(self.scanner.sentences(answer))):
+        for sentence in joined(self.scanner.sentences(answer)):
             for claim in self._claims(sentence, context):
                 claims.setdefault((claim.subject, claim.relation, claim.object, claim.negated, claim.open), claim)
         return list(claims.values())
@@ -100,6 +103,7 @@ class ClaimReader:
         leave_open(segments, sentence.asks)
         context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
         context.headed = any(segment.is_plain_heading() for segment in segments)
+        context.told |= any(mark.kind in _TELLING for mark in sentence.marks)
         _find_subjects(sentence, segments, context)
         for place, segment in enumerate(segments):
             self._note_noun(segment, context)
@@ -112,7 +116,12 @@ class ClaimReader:
             context.noun = None
         said = [segment.subjects for segment in segments if segment.subjects]
         context.subjects = said[-1] if said else context.subjects
-        context.named = (*context.named, *(name for segment in segments for name in segment.own_subjects()))
+        if _is_heading(segments):
+            context.noun = None
+        if sentence.asks and not any(segment.items for segment in segments):  # it puts a question of its own
+            nouns = [noun for segment in segments for noun in segment.find("noun")]
+            context.asked, context.noun = None, nouns[-1].relation if nouns else None
+        context.named = (*context.named, *(name for segment in segments for name in segment.all_subjects()))
 
     def _note_noun(self, segment: Segment, context: _Context) -> None:
         nouns = segment.find("noun")
@@ -164,10 +173,10 @@ class ClaimReader:
         return None, False
 
     def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
-        """What is said without a name of the graph."""
+        """What is said without a name of the graph; `Great!` or `I cannot give advice` says nothing."""
         words, text, asked = segment.words(sentence.text), segment.text(sentence.text), context.asked
         strangers = [name for name in segment.subjects if name not in self.subjects]
-        if len(list(segment.runs())) == 1 and any(words.startswith(name) for name in strangers):  # nothing said of it
+        if len(list(segment.runs())) == 1 and any(name in words for name in strangers):  # nothing said of it
             return
         listed = segment.is_list_item()
         if asked and asked.object and listed:
@@ -177,7 +186,15 @@ class ClaimReader:
         relation = nouns[-1].relation if nouns else context.noun if listed else None
         relation = relation or context.asked_relation()
         subject = next(iter(segment.subjects or context.subjects), None)
+        if (subject is None and not context.told) or (segment.negated and _SPEAKER.match(text)):
+            return
         yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
+
+
+def _is_heading(segments: list[Segment]) -> bool:
+    """A line of its own, as `Drugs`, that names no relation of the graph."""
+    marks = [mark for segment in segments for mark in segment.marks]
+    return len(marks) == 1 and marks[0].kind == "light"
 
 
 def _is_frame(sentence: Sentence, segments: list[Segment], place: int) -> bool:
@@ -202,38 +219,6 @@ def _is_frame(sentence: Sentence, segments: list[Segment], place: int) -> bool:
     return gap == "," and not adds and segments[1].begins_with_subject() and not segments[1].is_subject_alone()
 
 
-def _with_replies(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
-    """A question and what answers it, a yes or no or the subject it lacks, are one sentence."""
-    pending: Sentence | None = None
-    for sentence in sentences:
-        reply = sentence.marks[0].kind if sentence.marks else ""
-        if pending and (reply in ("yes", "no") or _completes(pending, sentence)):
-            shift = len(pending.text) + 1
-            moved = [
-                Mark(mark.kind, mark.start + shift, mark.end + shift, mark.meaning, mark.relation)
-                for mark in sentence.marks
-            ]
-            joint = Mark("and", shift - 1, shift)
-            yield Sentence(f"{pending.text} {sentence.text}", [*pending.marks, joint, *moved])
-            pending = None
-            continue
-        if pending:
-            yield pending
-        pending = sentence if sentence.asks else None
-        if not pending:
-            yield sentence
-    if pending:
-        yield pending
-
-
-def _completes(question: Sentence, sentence: Sentence) -> bool:
-    """`Seeing Fever? It could be Gout.`: objects alone are asked about, and a subject alone answers."""
-    asked = [mark.meaning for mark in question.marks if mark.kind in ("name", "value")]
-    told = [mark.meaning for mark in sentence.marks if mark.kind in ("name", "value")]
-    nothing = not any(meaning.subjects for meaning in asked) and not any(meaning.objects for meaning in told)
-    return bool(asked and told) and nothing
-
-
 def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
     """Give every item the subjects that it is said of."""
     if context.asked_relation() and not any(segment.leads and segment.names_subject() for segment in segments):
@@ -241,9 +226,9 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
             item.subjects = context.subjects
         return
     named = any(segment.names_subject() for segment in segments)
-    stranger = None if named else _stranger(sentence, segments, bool(context.subjects))
+    stranger = None if named else stranger_of(sentence, segments, bool(context.subjects))
     for place, segment in enumerate(segments):
-        segment.stranger = _stranger_beside(sentence, segments, place) if named else None
+        segment.stranger = stranger_beside(sentence, segments, place) if named else None
     for place, segment in enumerate(segments):
         segment.subjects = segment.own_subjects() or ((stranger,) if stranger else ())
         if segment.subjects and not stranger:
@@ -251,8 +236,8 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
     for place, segment in enumerate(segments):
         for item in segment.items:
             item.subjects = (
-                segment.subject_of(item)
-                or (segments[place - 1].antecedent() if place and segment.is_relative(sentence.text) else ())
+                _antecedent(sentence, segments, place)
+                or segment.subject_of(item)
                 or _subject_before(segments, place)
                 or _subject_after(segments, place)
                 or _subject_of_opening(segments, place)
@@ -262,6 +247,13 @@ def _find_subjects(sentence: Sentence, segments: list[Segment], context: _Contex
         if not segment.subjects:
             segment.subjects = next((s.subjects for s in reversed(segments[:place]) if s.subjects), ())
     _share_out(sentence, segments, context)
+
+
+def _antecedent(sentence: Sentence, segments: list[Segment], place: int) -> tuple[str, ...]:
+    """Whom a relative clause goes on with."""
+    if not place or segments[place].own_subjects() or not segments[place].is_relative(sentence.text):
+        return ()
+    return segments[place - 1].antecedent()
 
 
 def _share_out(sentence: Sentence, segments: list[Segment], context: _Context) -> None:
@@ -327,51 +319,3 @@ def _subject_of_opening(segments: list[Segment], place: int) -> tuple[str, ...]:
 def _subject_to_come(segments: list[Segment], place: int) -> tuple[str, ...]:
     """`Far from causing Fever, Gout causes ...`: nobody else is there to say it of."""
     return next((segment.subjects for segment in segments[place + 1 :] if segment.own_subjects()), ())
-
-
-def _stranger(sentence: Sentence, segments: list[Segment], answers: bool) -> str | None:
-    """A subject that the graph does not know, in a sentence that says something about it."""
-    told = any(segment.items for segment in segments)
-    for place, segment in enumerate(segments):
-        goes_on = place > 0 and segment.joiner in ("and", "or") and segments[place - 1].is_list_item()
-        listed = segment.is_list_item() or (goes_on and segments[place - 1].items)
-        for run in segment.runs() if not segment.leads else ():
-            words = sentence.text[run[0].start : run[-1].end]
-            if segment.is_condition(sentence.text) and (name := _CAPITALISED.match(words)):
-                return name.group()
-            if any(mark.start < run[0].start for mark in segment.find("pronoun")):
-                return None
-            if segment is segments[0] and _POSSESSIVE.match(sentence.text, segment.marks[-1].end):
-                return words  # `Malaria and its treatment ...`
-            if not segment.items and any(before.items for before in segments[:place]):
-                continue
-            if not told or (segment.items and run[0].start > segment.items[0].mark.start and not HAN.search(words)):
-                continue
-            if HAN.search(words):
-                said = segment.items or segment.find("noun")
-                clear = not answers or _STRANGER.match(sentence.text, run[-1].end)
-                if len(words) > 1 and said and clear and not segment.is_list_item() and segment.comes_first(run):
-                    return words
-            elif words[0].isupper() and not listed and segment.can_be_subject(run, sentence.text):
-                return words
-        if segment.find("pronoun"):  # what follows is said of somebody known
-            return None
-    return None
-
-
-def _stranger_beside(sentence: Sentence, segments: list[Segment], place: int) -> str | None:
-    """`Malaria needs Quinine, while Gout needs ...`: a subject of a clause of its own that the graph does not know."""
-    segment = segments[place]
-    if segment.names_subject() or not segment.items:
-        return None
-    run = next(segment.runs(), None)
-    if run is None or any(mark.kind != "glue" for mark in segment.marks[: segment.marks.index(run[0])]):
-        return None
-    words = sentence.text[run[0].start : run[-1].end]
-    verbs = [mark for mark in segment.find("light", "copula", "glue", "noun") if mark.start > run[0].start]
-    if not verbs or verbs[0].start > segment.items[0].mark.start or not (words[0].isupper() or HAN.match(words)):
-        return None
-    contrast = segment.joiner == "turn" and not HAN.match(words)
-    before = any(other.names_subject() for other in segments[:place])
-    after = any(other.begins_with_subject() and not other.is_subject_alone() for other in segments[place + 1 :])
-    return words if contrast or (after and not before) else None

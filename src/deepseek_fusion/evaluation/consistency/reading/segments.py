@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from deepseek_fusion.evaluation.consistency.scanning import Mark, Sentence, longer_names
+from deepseek_fusion.evaluation.consistency.reading.scanning import Mark
 
 LIST_WORDS = {"glue", "not", "no", "yes"}
 """What may stand beside an item of a list."""
 _LONG_GLUE = 8
 """Letters of a phrase of grammar that is more than a preposition."""
-_CUTTING = {"without", "rather than", "instead of", "而不是", "而非", "而不用", "而不", "而没有", "而无"}
-"""Denials that begin a segment of their own."""
 _ADVERBIAL = re.compile(
     r"(?:[a-z]+ly )?(?:in|on|at|for|since|during|from|to|until|after|before|when|if|because|contrary|despite|"
     r"regardless|depending|thanks|owing|given|according|among|under|over|throughout|across|beyond|judging|strictly|generally)\b"
@@ -22,30 +19,21 @@ _ADVERBIAL = re.compile(
     re.IGNORECASE,
 )
 """What begins like this says when, where or why, not what."""
-_CONDITION = re.compile(
+_SOURCE = re.compile(r"(?:based on|according to|judging (?:by|from)|as an?)\b|作为|根据|按照|依据", re.IGNORECASE)
+CONDITION = re.compile(
     r"(?:when|whenever|if|once|unless|because|since|after|before|as soon as|as)\b"
     r"|如果|若|当|只要|一旦|要是|倘若|假如|每当|既然|由于|因为|自从",
     re.IGNORECASE,
 )
 """A clause that begins like this says under which conditions; of the subject in it, it says nothing."""
-_RELATIVE = re.compile(r"(?:which|who|whose|where)\b", re.IGNORECASE)
+_RELATIVE = re.compile(r"(?:(?:for|in|of|with|by|from) )?(?:which|who|whom|whose|where)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:that|this) (?:is|was)\b|这|那|此", re.IGNORECASE)
-_RELATED = re.compile("有关|无关|相关|关系|联系|关联|有关系|没有关系|没关系|不相干")
-_COMITATIVE = {"与", "和", "跟", "同", "及"}
+_PREPOSITION = re.compile(r"\b(?:of|with|about)(?: the| an?)? $", re.IGNORECASE)
 _BEFORE_SUBJECT = re.compile(
     r"(?:\b(?:of|for|in|against|regarding|having|has|have|like)"
     r"|\b(?:patients?|people|persons?|someone|those|cases?|individuals?|sufferers?) with)(?: the| an?)? $",
     re.IGNORECASE,
 )
-
-_CAUSES = re.compile("所?(?:引起|导致|造成|引发|带来|致)的?|的(?!感觉|表现|情况|现象|人|患者)|患者|病人|'s ")
-_FOR_SUBJECT = re.compile(
-    r"(?:\b(?:in|for|against)|\b(?:symptom|symptoms|sign|signs|code|treat|treats|treatment|management|patients?|people|"
-    r"persons?|someone|those|individuals?|sufferers?) (?:of|with)|\btreat(?:s|ing)?)(?: the| an?)? $"
-    r"|(?:用于|治疗|患有?|患上|得了?|对于?|关于|适用于|见于)$",
-    re.IGNORECASE,
-)
-"""What stands directly before a subject that something else is said of."""
 
 
 @dataclass
@@ -65,6 +53,7 @@ class Segment:
 
     Attributes:
         joiner: the kind of separator before it: and, or, turn; empty at the beginning.
+        clause: a comma of Chinese stands before it, which ends what an enumeration comma (、) would go on with.
         leads: a colon follows, and what it leads to.
         stranger: a subject in it that the graph does not know, where the sentence has others that it does.
         subjects: whom it speaks of, once found.
@@ -77,6 +66,7 @@ class Segment:
     negated: bool = False
     open: bool = False
     leads: bool = False
+    clause: bool = False
     stranger: str | None = None
 
     def find(self, *kinds: str) -> list[Mark]:
@@ -100,15 +90,19 @@ class Segment:
             return (self.stranger,)
         return tuple(name for mark in self.subject_marks() for name in sorted(mark.meaning.subjects))
 
-    def antecedent(self) -> tuple[str, ...]:
-        """The last subject in it, also one that it sets apart: the one that a relative clause goes on with."""
+    def all_subjects(self) -> tuple[str, ...]:
+        """The subjects in it, also those that it sets apart."""
         taken = {item.mark for item in self.items}
-        marks = [mark for mark in self.find("name") if mark.meaning.subjects and mark not in taken]
-        return tuple(sorted(marks[-1].meaning.subjects)) if marks else ()
+        marks = [mark for mark in self.find("name") if mark not in taken]
+        return tuple(name for mark in marks for name in sorted(mark.meaning.subjects))
+
+    def antecedent(self) -> tuple[str, ...]:
+        """The last subject in it: the one that a relative clause goes on with."""
+        return self.all_subjects()[-1:]
 
     def is_condition(self, text: str) -> bool:
         """It begins with `if` or the like."""
-        return _CONDITION.match(text, self.marks[0].start) is not None
+        return CONDITION.match(text, self.marks[0].start) is not None
 
     def is_plain_heading(self) -> bool:
         """A heading that names no relation of the graph: `Drugs: ...`."""
@@ -167,12 +161,16 @@ class Segment:
         if not runs or self.leads:
             return False
         opening = text[self._opening() :]
+        if _SOURCE.match(text, self.marks[0].start) and not self.names_subject():
+            return False
         if self.names_subject():
-            if _COMMENT.match(opening):  # `that is how Gout begins` comments on what was said
+            if self._is_fragment(runs, text) or _COMMENT.match(
+                opening
+            ):  # `that is how Gout begins` comments on what was said
                 return False
-            return not _CONDITION.match(opening) or runs[-1][0].start > self._last_verb(runs) > -1
+            return not CONDITION.match(opening) or runs[-1][0].start > self._last_verb(runs) > -1
         if _RELATIVE.match(opening) or (self.joiner and opening.startswith("as ")):
-            return len(runs) == 1 and bool(self.find("noun", "light")) and runs[0][-1] is self.marks[-1]
+            return len(runs) == 1 and bool(self.find("noun", "light"))
         if self.says_what(runs, self.is_condition(text)):
             return True
         if not self.find("noun") and _ADVERBIAL.match(opening):
@@ -186,6 +184,14 @@ class Segment:
             mark.start for mark in self.find("light", "copula", "open") if not people or mark.start > people[-1].start
         ]
         return not people or (bool(said) and runs[-1][0].start > said[0])
+
+    def _is_fragment(self, runs: list[list[Mark]], text: str) -> bool:
+        """`History of Gout`, `Pt with Gout`: no verb, and the subject ends it."""
+        last = self.marks[-1]
+        verbs = self.find("light", "copula", "pronoun", "person", "not", "open")
+        if self.joiner or verbs or last not in self.subject_marks():
+            return False
+        return runs[-1][-1].end < last.start and _PREPOSITION.search(text[: last.start]) is not None
 
     def _opening(self) -> int:
         """Where it begins, without phrases such as `in the end`."""
@@ -238,135 +244,3 @@ class Segment:
             after = self.marks[len(run) :]
             return not after or after[0].kind in ("copula", "light", "glue", "not")
         return _BEFORE_SUBJECT.search(text[: run[0].start]) is not None
-
-
-def cut(sentence: Sentence, goes_on: bool, backward: bool) -> list[Segment]:
-    """Segments with their items.
-
-    A name that can be a subject or an object is an object if there is another subject to say it of.
-
-    Args:
-        goes_on: a subject was spoken of before.
-        backward: it answers a question for the subject: where no object is named, subjects are items.
-    """
-    segments = [Segment([], "")]
-    marks = longer_names(sentence)
-    for place, mark in enumerate(marks):
-        words = sentence.text[mark.start : mark.end].lower()
-        if words == "不管" and (place + 1 == len(marks) or marks[place + 1].kind in ("and", "turn")):
-            mark = Mark("not", mark.start, mark.end)  # `... 不管`: does not deal with it; at the beginning: no matter
-        if mark.kind == "not" and words in _CUTTING and segments[-1].marks:
-            segments.append(Segment([mark], "and"))
-        elif words in _COMITATIVE and _joins_unlike(marks, place, sentence.text):
-            segments[-1].marks.append(Mark("glue", mark.start, mark.end))
-        elif mark.kind in ("and", "or", "turn"):
-            segments[-1].leads |= words == ":" and not _comments(marks, place)
-            if segments[-1].marks:
-                segments.append(Segment([], mark.kind))
-            elif mark.kind != "and":
-                segments[-1].joiner = mark.kind
-        else:
-            segments[-1].marks.append(mark)
-    segments = [segment for segment in segments if segment.marks]
-    chosen = _placed_subjects(sentence, segments)
-    spoken = [mark.meaning for s in segments if not s.find("apart") for mark in s.find("name")]
-    named = bool(chosen) or any(meaning.subjects and not meaning.objects for meaning in spoken)
-    for place, segment in enumerate(segments):
-        for at, mark in enumerate(segment.marks):
-            value = mark.kind == "value" and _stands_alone(segment.marks, at)
-            if value or (
-                mark.meaning.objects
-                and mark not in chosen
-                and (not mark.meaning.subjects or _is_object(sentence, segments, place, at, named or goes_on))
-            ):
-                segment.items.append(Item(mark))
-    if backward and not any(segment.items for segment in segments):
-        for segment in segments:
-            segment.items = [Item(m, as_subject=True) for m in segment.find("name") if m.meaning.subjects]
-    return segments
-
-
-def _joins_unlike(marks: Sequence[Mark], place: int, text: str) -> bool:
-    """What it joins is no list: an object and a subject, or two things that are then said to be related."""
-    if not 0 < place < len(marks) - 1:
-        return False
-    before, after = marks[place - 1].meaning, marks[place + 1].meaning
-    rest = itertools.takewhile(lambda mark: mark.kind not in ("and", "or", "turn"), marks[place + 1 :])
-    if any(_RELATED.fullmatch(text[mark.start : mark.end]) for mark in rest):
-        return True
-    return bool(before.objects) and not before.subjects and bool(after.subjects) and not after.objects
-
-
-def _comments(marks: Sequence[Mark], place: int) -> bool:
-    """What follows is no list but a word on what was said: yes, no, `that is how ...`."""
-    after = marks[place + 1] if place + 1 < len(marks) else None
-    return after is not None and (
-        after.kind in ("yes", "pronoun") or (after.kind in ("no", "not") and len(marks) == place + 2)
-    )
-
-
-def _placed_subjects(sentence: Sentence, segments: Sequence[Segment]) -> list[Mark]:
-    """Names of subjects and objects that stand where a subject does, in segments that name no other."""
-    chosen: list[Mark] = []
-    for segment in segments:
-        names = segment.find("name")
-        if segment.find("apart") or any(mark.meaning.subjects and not mark.meaning.objects for mark in names):
-            continue
-        both = [mark for mark in names if mark.meaning.subjects]
-        others = [mark for mark in segment.find("name", "value") if mark.kind == "value" or mark.meaning.objects]
-        code = (
-            len(both) == 1
-            and len(others) == 2
-            and re.search(r"\d", sentence.text[others[0].start : others[0].end]) is not None
-        )
-        said = len(others) > 1 or any(segment.runs())
-        text, last = sentence.text, both[-1:]
-        if any(code or _CAUSES.match(text, m.end) or (said and _FOR_SUBJECT.search(text[: m.start])) for m in last):
-            chosen += last
-        elif both and both[0] is others[0] and _acts(segment, both[0], others):
-            chosen.append(both[0])
-    meanings = [mark.meaning for segment in segments for mark in segment.find("name")]
-    if not chosen and not any(meaning.subjects and not meaning.objects for meaning in meanings):
-        both = [m for segment in segments[:1] for m in segment.find("name") if m.meaning.subjects]
-        if len(meanings) > 1 and both and _CONDITION.match(sentence.text):
-            chosen.append(both[0])
-    return chosen
-
-
-def _acts(segment: Segment, mark: Mark, others: Sequence[Mark]) -> bool:
-    """It opens its segment, and a verb or a noun stands between it and the next name."""
-    head = segment.marks[: segment.marks.index(mark)]
-    if any(m.kind != "glue" for m in head):
-        return False
-    if len(others) > 1:
-        between = [other for other in segment.marks if mark.start < other.start < others[1].start]
-        return any(m.kind in ("light", "copula", "noun") for m in between)
-    runs = list(segment.runs())
-    return len(runs) == 1 and runs[0][-1] is segment.marks[-1] and bool(segment.find("light"))
-
-
-def _is_object(sentence: Sentence, segments: Sequence[Segment], place: int, at: int, spoken_of: bool) -> bool:
-    """A name of a subject and an object is meant as an object."""
-    segment, mark = segments[place], segments[place].marks[at]
-    apart = segment.find("apart")
-    if apart and (apart[0].start < mark.start or not segment.find("noun", "light", "copula")):
-        return False
-    if spoken_of:
-        return True
-    head = [m for m in segment.marks[:at] if m.kind != "glue"]
-    if not head and place and segments[place].joiner != "turn":
-        last = segments[place - 1].marks[-1]
-        return bool(last.meaning.objects) and not last.meaning.subjects and "(" not in sentence.text[: mark.start]
-    return len(head) > 1 and head[-1].kind in ("light", "copula") and head[0].kind == "word"
-
-
-def _is_list(segments: Sequence[Segment]) -> bool:
-    """No verb, or only before a colon that follows the noun of a relation."""
-    rest = [segment for segment in segments if not (segment.leads and segment.find("noun"))]
-    return not any(segment.leads or segment.find("light", "copula", "pronoun") for segment in rest)
-
-
-def _stands_alone(marks: list[Mark], place: int) -> bool:
-    """No unknown word directly before: B12 is no code in `factor B12`."""
-    before = marks[place - 1] if place else None
-    return before is None or before.kind != "word" or marks[place].start - before.end != 1
