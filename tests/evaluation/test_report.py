@@ -266,6 +266,7 @@ def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Pa
         "calibration",
         "sets",
         "controls",
+        "routed",
         "failures",
         "answers",
     }
