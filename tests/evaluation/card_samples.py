@@ -468,9 +468,7 @@ def sample_routed(families: list[Card]) -> Card:
         "pooling": "mean",
         "held_out": {kind: share(0.02, 100) for kind in ("known", "unknown", "general", "form", "mention")},
         "to_base": share(0.03, 600),
-        "families": [
-            {"family": row["family"], "to_base": share(0.03, 100), "now": row["now"]} for row in families
-        ],
+        "families": [{"family": row["family"], "to_base": share(0.03, 100), "now": row["now"]} for row in families],
         "questions": {"to_base": share(0.96, 50), "now": share(0.68, 50), "as_before": share(0.97, 35)},
     }
 

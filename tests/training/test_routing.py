@@ -75,7 +75,9 @@ def test_a_sentence_on_everyday_things_is_held_out_with_the_sentence_and_the_thi
             assert not [name for name in own if name in prompt.text]
             assert not re.search(r"{\w+}", prompt.text)
             for everyday in EVERYDAY[graph.language]:
-                seen[everyday.type] |= {prompt.fold} if any(thing in prompt.text for thing in everyday.things) else set()
+                seen[everyday.type] |= (
+                    {prompt.fold} if any(thing in prompt.text for thing in everyday.things) else set()
+                )
     assert all(len(folds) <= 1 for folds in seen.values())
     assert sum(map(len, seen.values())) >= FOLDS
 
@@ -98,7 +100,7 @@ def test_everyday_sentences_are_filled_in_both_languages() -> None:
 def test_few_questions_are_refused(run: Run, graph: Build) -> None:
     rows = [{"prompt": f"Q{number}?", "kind": "question"} for number in range(3)]
     facts = Graph.load(graph("Gout | code | M10\nAsthma | code | J45").path)
-    with pytest.raises(FusionError, match="only 3 questions among the lessons; set training.router to false"):
+    with pytest.raises(FusionError, match=r"only 3 questions among the lessons; set training.router to false"):
         calibration_prompts(rows, facts, 0)
 
 

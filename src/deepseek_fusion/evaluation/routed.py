@@ -30,8 +30,8 @@ def route_exam(
     before: Artifact,
     after: Artifact,
 ) -> None:
-    """Write `prompts.jsonl`, the way that each prompt goes, and `routed.json`: what that does to the exam, and how often
-    the router was wrong on prompts held out of it.
+    """Write `prompts.jsonl`, the way that each prompt goes, and `routed.json`: what that does to the exam, and how
+    often the router was wrong on prompts held out of it.
 
     Answers are greedy, so a prompt that goes to the base is answered as `before`, any other one as `after`; nothing has
     to be answered again. A sentence to complete is routed as if it were a question.

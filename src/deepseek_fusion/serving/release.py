@@ -127,6 +127,6 @@ def _routed(card: dict[str, Any]) -> str:
         f"\nAll of this is the adapter alone. `router/` sends what is not of the domain to the base model: "
         f"{_percent(routed['questions']['to_base'])} of the general questions, of which "
         f"{routed['questions']['as_before']['value']:.0%} are then right as before, and by mistake "
-        f"{routed["to_base"]["value"]:.1%} of the exam questions above (n = {routed["to_base"]["n"]}). "
+        f"{routed['to_base']['value']:.1%} of the exam questions above (n = {routed['to_base']['n']}). "
         f"`deepseek-fusion ask` applies it.\n"
     )
