@@ -465,7 +465,6 @@ def sample_routed(families: list[Card]) -> Card:
     return {
         "threshold": 0.31,
         "layer": 15,
-        "pooling": "mean",
         "held_out": {kind: share(0.02, 100) for kind in ("known", "unknown", "general", "form", "mention")},
         "to_base": share(0.03, 600),
         "families": [{"family": row["family"], "to_base": share(0.03, 100), "now": row["now"]} for row in families],

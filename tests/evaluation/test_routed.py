@@ -19,7 +19,7 @@ from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters, save_adapter
-from deepseek_fusion.models.router import Router, View
+from deepseek_fusion.models.router import Router
 from deepseek_fusion.models.source import ModelSource
 
 SECTION = EvaluationConfig(refusals=4, general_tokens=256, bootstrap=100)
@@ -59,7 +59,7 @@ def routed(
     def make(threshold: float) -> dict[str, Any]:
         place = tmp_path / f"router-{threshold}"
         weight = torch.randn(32, generator=torch.Generator().manual_seed(2))
-        Router(View(1, "mean"), weight, 0.0, threshold).save(place / "router")
+        Router(1, weight, 0.0, threshold).save(place / "router")
         write_json(place / "calibration.json", {"held_out": HELD_OUT})
         router = Artifact(place, place.name, "router")
         made = run.step(route_exam, SECTION, source("llama"), router, facts, *sat)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deepseek_fusion.models.loading import Language
-from deepseek_fusion.models.router import Router, View, depths, pooled
+from deepseek_fusion.models.router import Router, depths, mean_states
 
 QUESTIONS = (
     "What is the ICD-10 code of Gout?",
@@ -24,29 +24,26 @@ ARCHITECTURES = ("llama", "qwen2", "deepseek_v2", "deepseek_v3", "deepseek_v32",
 def test_a_prompt_looks_the_same_alone_and_among_others(language: Callable[[str], Language], architecture: str) -> None:
     base = language(architecture)
     layers = [1] if architecture == "deepseek_v32" else depths(base)  # later, rounding may tip what its index selects
-    views = [View(layer, pooling) for layer in layers for pooling in ("mean", "last")]
-    together = pooled(base, QUESTIONS, views)
+    together = mean_states(base, QUESTIONS, layers)
     for number, question in enumerate(QUESTIONS):
-        alone = pooled(base, [question], views)
-        for view in views:
-            torch.testing.assert_close(together[view][number], alone[view][0], rtol=1e-3, atol=1e-4)
+        alone = mean_states(base, [question], layers)
+        for layer in layers:
+            torch.testing.assert_close(together[layer][number], alone[layer][0], rtol=1e-3, atol=1e-4)
     assert all((states[0] - states[1]).abs().max() > 1e-2 for states in together.values())
 
 
-def test_the_last_token_is_the_last_of_the_prompt(language: Callable[[str], Language]) -> None:
+def test_the_mean_is_over_the_tokens_of_the_prompt(language: Callable[[str], Language]) -> None:
     base = language("llama")
     ids = torch.tensor([base.encode_question(QUESTIONS[0])])
     states = base.model.get_decoder()(ids, output_hidden_states=True).hidden_states[1][0].float()
     scaled = torch.nn.functional.layer_norm(states, states.shape[-1:])
-    found = pooled(base, QUESTIONS, [View(1, "last"), View(1, "mean")])
-    torch.testing.assert_close(found[View(1, "last")][0], scaled[-1], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(found[View(1, "mean")][0], scaled.mean(0), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(mean_states(base, QUESTIONS, [1])[1][0], scaled.mean(0), rtol=1e-3, atol=1e-4)
 
 
 def test_what_is_saved_decides_alike(language: Callable[[str], Language], tmp_path: Path) -> None:
     base = language("qwen2")
     weight = torch.randn(32, generator=torch.Generator().manual_seed(0))
-    router = Router(View(2, "mean"), weight, -0.25, 0.3)
+    router = Router(2, weight, -0.25, 0.3)
     router.save(tmp_path / "router")
     assert {file.name for file in (tmp_path / "router").iterdir()} == {"router.safetensors", "router.json"}
     loaded = Router.load(tmp_path / "router")

@@ -13,7 +13,7 @@ from deepseek_fusion.core.config import LoraConfig, ServingConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters, save_adapter
-from deepseek_fusion.models.router import Router, View
+from deepseek_fusion.models.router import Router
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.serving.answer import answer, reply
 from deepseek_fusion.serving.weights import export_weights
@@ -38,7 +38,7 @@ def released(run: Run, source: Find, language: Load, tmp_path: Path) -> Callable
         weights = run.step(export_weights, ServingConfig(), source("llama"), Artifact(place, place.name, "adapter"))
         if threshold is not None:
             weight = torch.randn(32, generator=torch.Generator().manual_seed(2))
-            Router(View(2, "mean"), weight, 0.0, threshold).save(weights.path / "router")
+            Router(2, weight, 0.0, threshold).save(weights.path / "router")
         return weights.path
 
     return make

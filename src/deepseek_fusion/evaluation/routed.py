@@ -50,7 +50,7 @@ def route_exam(
         out / "routed.json",
         {
             "threshold": own.threshold,
-            **vars(own.view),
+            "layer": own.layer,
             "held_out": _held_out(read_json(router.path / "calibration.json")["held_out"]),
             "to_base": served.to_base(now.items),
             "families": [served.family(family) for family in FAMILIES if any(now.of(family))],

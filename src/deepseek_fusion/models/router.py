@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors.torch import load_file, save
@@ -19,28 +18,20 @@ from deepseek_fusion.core.artifacts import read_json, write_json, writing
 from deepseek_fusion.models.loading import Language
 
 ROUTER_FILE, ROUTER_CONFIG = "router.safetensors", "router.json"
-Pooling = Literal["mean", "last"]
 TOKENS = 2048
 """Tokens read in one pass, padding included."""
 
 
 @dataclass(frozen=True)
-class View:
-    """What of a prompt is looked at: the states after a layer, of all its tokens or of the last one."""
-
-    layer: int
-    pooling: Pooling
-
-
-@dataclass(frozen=True)
 class Router:
-    """A logistic regression on pooled states.
+    """A logistic regression on the mean state of a prompt.
 
     Attributes:
+        layer: after which the states are read.
         threshold: a prompt is of the domain if its probability is at least this.
     """
 
-    view: View
+    layer: int
     weight_D: Tensor
     bias: float
     threshold: float
@@ -51,10 +42,10 @@ class Router:
         Args:
             language: the base model, without its adapter.
         """
-        return self.weigh(pooled(language, questions, [self.view])[self.view]).tolist()  # type: ignore[no-any-return]
+        return self.weigh(mean_states(language, questions, [self.layer])[self.layer]).tolist()
 
     def weigh(self, states_PD: Tensor) -> Tensor:
-        """The same of pooled states, [P]."""
+        """The same of mean states, [P]."""
         return torch.sigmoid(states_PD.double() @ self.weight_D.double() + self.bias)
 
     def takes(self, probability: float) -> bool:
@@ -66,14 +57,13 @@ class Router:
         folder.mkdir(parents=True, exist_ok=True)
         with writing(folder / ROUTER_FILE) as file:
             file.write(save({"weight": self.weight_D.contiguous(), "bias": torch.tensor([self.bias]).double()}))
-        write_json(folder / ROUTER_CONFIG, {**vars(self.view), "threshold": self.threshold})
+        write_json(folder / ROUTER_CONFIG, {"layer": self.layer, "threshold": self.threshold})
 
     @classmethod
     def load(cls, folder: Path) -> Router:
         """Read what `save` wrote."""
         tensors, settings = load_file(folder / ROUTER_FILE), read_json(folder / ROUTER_CONFIG)
-        view = View(settings["layer"], settings["pooling"])
-        return cls(view, tensors["weight"], tensors["bias"].item(), settings["threshold"])
+        return cls(settings["layer"], tensors["weight"], tensors["bias"].item(), settings["threshold"])
 
 
 def depths(language: Language) -> list[int]:
@@ -83,10 +73,13 @@ def depths(language: Language) -> list[int]:
 
 
 @torch.inference_mode()
-def pooled(language: Language, questions: Sequence[str], views: Sequence[View]) -> dict[View, Tensor]:
-    """States [P, D] of each question as it is served, each token brought to one scale before they are averaged."""
+def mean_states(language: Language, questions: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
+    """After each of some layers, the mean state [P, D] of each question as it is served.
+
+    Tokens are brought to one scale first, or the first one, whose states are huge, would be most of the mean.
+    """
     rows = [language.encode_question(question) for question in questions]
-    found: dict[View, list[Tensor]] = {view: [torch.empty(0)] * len(rows) for view in views}
+    found: dict[int, list[Tensor]] = {layer: [torch.empty(0)] * len(rows) for layer in layers}
     for part in _parts([len(row) for row in rows]):
         length_P = torch.tensor([len(rows[i]) for i in part], device=language.device)
         longest = int(length_P.max())
@@ -94,19 +87,13 @@ def pooled(language: Language, questions: Sequence[str], views: Sequence[View]) 
         read = language.model.get_decoder()(
             input_ids=ids_PL.to(language.device), use_cache=False, output_hidden_states=True
         )
-        for view in views:
-            states_PLD = read.hidden_states[view.layer].float().flatten(2)
-            states_PLD = F.layer_norm(states_PLD, states_PLD.shape[-1:])
-            for i, states_D in zip(part, _pool(states_PLD, length_P, view.pooling).cpu(), strict=True):
-                found[view][i] = states_D
-    return {view: torch.stack(states) for view, states in found.items()}
-
-
-def _pool(states_PLD: Tensor, length_P: Tensor, pooling: Pooling) -> Tensor:
-    if pooling == "last":
-        return states_PLD[torch.arange(len(length_P), device=length_P.device), length_P - 1]
-    inside_PL = torch.arange(states_PLD.shape[1], device=length_P.device) < length_P[:, None]
-    return (states_PLD * inside_PL[..., None]).sum(1) / length_P[:, None]
+        inside_PL = torch.arange(longest, device=language.device) < length_P[:, None]
+        for layer in layers:
+            states_PLD = read.hidden_states[layer].float().flatten(2)
+            states_PLD = F.layer_norm(states_PLD, states_PLD.shape[-1:]) * inside_PL[..., None]
+            for i, state_D in zip(part, (states_PLD.sum(1) / length_P[:, None]).cpu(), strict=True):
+                found[layer][i] = state_D
+    return {layer: torch.stack(states) for layer, states in found.items()}
 
 
 def _parts(lengths: Sequence[int]) -> list[list[int]]:

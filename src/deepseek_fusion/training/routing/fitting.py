@@ -18,7 +18,7 @@ from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import load_language
-from deepseek_fusion.models.router import Router, View, depths, pooled
+from deepseek_fusion.models.router import Router, depths, mean_states
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.routing.calibration import FOLDS, KINDS, Prompt, calibration_prompts
 
@@ -31,7 +31,7 @@ STEPS = 100
 
 @stage("router", version=1)
 def train_router(out: Path, section: TrainingConfig, model: ModelSource, lessons: Artifact, graph: Artifact) -> None:
-    """Write `router/` (weights, view, threshold), `prompts.jsonl` (each prompt, held out) and `calibration.json`.
+    """Write `router/` (layer, weights, threshold), `prompts.jsonl` (each prompt, held out) and `calibration.json`.
 
     Args:
         section: its seed is all that is looked at.
@@ -41,11 +41,10 @@ def train_router(out: Path, section: TrainingConfig, model: ModelSource, lessons
     """
     prompts = calibration_prompts(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(graph.path), section.seed)
     language = load_language(model, model.torch_dtype)
-    views = [View(layer, pooling) for layer in depths(language) for pooling in ("mean", "last")]
-    states = pooled(language, [prompt.text for prompt in prompts], views)
-    held_out = {view: _held_out(states[view], prompts) for view in views}
-    losses = {view: _loss(held_out[view], prompts) for view in views}
-    best = min(views, key=losses.__getitem__)
+    states = mean_states(language, [prompt.text for prompt in prompts], depths(language))
+    held_out = {layer: _held_out(own, prompts) for layer, own in states.items()}
+    losses = {layer: _loss(own, prompts) for layer, own in held_out.items()}
+    best = min(losses, key=losses.__getitem__)
     score_P = held_out[best]
     weight_D, bias = fit(states[best], _inside(prompts))
     threshold = threshold_of(score_P[_inside(prompts)])
@@ -58,7 +57,7 @@ def train_router(out: Path, section: TrainingConfig, model: ModelSource, lessons
         {
             "miss": MISS,
             "threshold": threshold,
-            "views": [{**vars(view), "loss": losses[view]} for view in views],
+            "layers": [{"layer": layer, "loss": loss} for layer, loss in losses.items()],
             "held_out": _counts(prompts, taken),
         },
     )
@@ -78,10 +77,10 @@ def fit(states_PD: Tensor, inside_P: Tensor) -> tuple[Tensor, float]:
         score_P = x_PD @ scaled[:-1] + scaled[-1]
         value = F.binary_cross_entropy_with_logits(score_P, y_P, share_P, reduction="sum")
         value = value + DECAY * scaled[:-1].square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    search.step(loss)  # type: ignore[no-untyped-call]
+    search.step(loss)
     weight_D = scaled.detach()[:-1] / spread_D
     return weight_D, float(scaled.detach()[-1] - weight_D @ mean_D)
 
