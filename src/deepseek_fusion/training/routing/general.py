@@ -128,7 +128,7 @@ GENERAL: dict[Language, tuple[str, ...]] = {
         "What happens to the wavelength of sound when its frequency doubles?",
         "A train leaves at 9:15 and travels 240 miles at 60 miles an hour. Another one leaves an hour later and is "
         "twice as fast. When does the second one arrive?",
-        "Anna is 40 % taller than Ben, and Ben is 10 % shorter than Carl, who measures 160 centimetres. How tall is Anna?",
+        "Anna is 40 % taller than Ben, and Ben is 10 % shorter than Carl, who measures 160 cm. How tall is Anna?",
         "If $f(x) = 2x^2 - 3x$, what is $f(4)$?",
         "The standard deviation of a sample is used to describe",
         "Which of these sorting algorithms is the fastest on average?",
