@@ -28,6 +28,9 @@ WORDS: dict[str, dict[str, str]] = {
         "domain_perplexity": "perplexity of domain documents held out ({tokens} tokens)",
         "questions": "general questions answered rightly (n = {n})",
         "as_before": "of those right before, still right (n = {n})",
+        "routed": "general questions answered rightly as served, with the router (n = {n})",
+        "routed_as_before": "of those right before, still right, with the router (n = {n})",
+        "routed_lost": "exam questions that the router wrongly sends to the base (n = {n})",
         "false_refusals": "exam questions wrongly declined (n = {n})",
         "note": "Rates with 95 % intervals: a bootstrap over subjects, or Wilson's where wider. "
         "The shuffled-answers column is the same training on wrong answers ({facts} facts on {subjects} subjects), "
@@ -61,6 +64,9 @@ WORDS: dict[str, dict[str, str]] = {
         "domain_perplexity": "留出的领域文档困惑度（{tokens}个词元）",
         "questions": "通用问题答对率（n = {n}）",
         "as_before": "原来答对的现在仍答对（n = {n}）",
+        "routed": "实际服务时（有路由）通用问题答对率（n = {n}）",
+        "routed_as_before": "原来答对的现在仍答对，有路由（n = {n}）",
+        "routed_lost": "被路由误送原模型的考题（n = {n}）",
         "false_refusals": "误拒考题的比例（n = {n}）",
         "note": "比例附95%区间（按主体的自助法，或更宽的Wilson区间）。"
         "“打乱答案”一列用相同方法学习错误答案（{subjects}个主体、"
@@ -130,7 +136,7 @@ def demo_table(card: Json | None, language: str, picture: str) -> str:
         f"![{words['picture']}]({picture})",
         words["facts"].format(**summary | known),
         _families(card["families"], words),
-        _general(card["general"], words),
+        _general(card["general"], card.get("routed"), words),
         f"{note} {spent} {made}" if language == "en" else f"{note}{spent}{made}",
     ]
     return "\n\n".join(parts)
@@ -181,7 +187,7 @@ def _families(families: list[Json], words: dict[str, str]) -> str:
     return _table(words["families"], rows)
 
 
-def _general(general: Json, words: dict[str, str]) -> str:
+def _general(general: Json, routed: Json | None, words: dict[str, str]) -> str:
     rows = []
     for key in ("perplexity", "domain_perplexity"):
         if part := general[key]:
@@ -193,6 +199,11 @@ def _general(general: Json, words: dict[str, str]) -> str:
     questions, declined = general["questions"], general["false_refusals"]
     rows.append([words["questions"].format(n=questions["n"]), _rate(questions["before"]), _rate(questions["now"])])
     rows.append([words["as_before"].format(n=questions["as_before"]["n"]), "", _rate(questions["as_before"])])
+    if routed:
+        right, still = routed["questions"]["now"], routed["questions"]["as_before"]
+        rows.append([words["routed"].format(n=questions["n"]), _rate(questions["before"]), _rate(right)])
+        rows.append([words["routed_as_before"].format(n=still["n"]), "", _rate(still)])
+        rows.append([words["routed_lost"].format(n=routed["to_base"]["n"]), "", _rate(routed["to_base"])])
     label = words["false_refusals"].format(n=declined["now"]["n"])
     rows.append([label, _rate(declined["before"]), _rate(declined["now"])])
     return _table(words["general"], rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,8 @@ def english(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
     return file
 
 
-STAGES = {"corpus", "graph", "exam", "sitting", "lessons", "replay", "adapter", "leaks", "shuffled", "weights"}
-MEASURED = {"coverage", "consistency", "calibration", "card"}
-STAGES |= MEASURED
+STAGES = {"corpus", "graph", "exam", "sitting", "lessons", "replay", "adapter", "router", "leaks", "shuffled"}
+STAGES |= {"weights", "coverage", "consistency", "calibration", "routed", "card"}
 
 
 def test_every_stage_leaves_its_artifact_and_the_release_is_whole(english: Path) -> None:
@@ -110,7 +110,7 @@ def test_every_stage_leaves_its_artifact_and_the_release_is_whole(english: Path)
     current = VersionStore(work).current()
     assert current.id == "v1"
     assert {file.name for file in current.release.iterdir()} == {
-        *("adapter", "merged", "README.md", "card.json", "report.html", "manifest.json")
+        *("adapter", "merged", "router", "README.md", "card.json", "report.html", "manifest.json")
     }
     assert AutoModelForCausalLM.from_pretrained(current.release / "merged").num_parameters() > 0
     assert answer(current.release, "What is the ICD-10 code of Gout?")
@@ -137,6 +137,8 @@ def test_the_card_says_what_was_measured(english: Path) -> None:
     assert card["lessons"]["exposures"] == 8
     assert card["corpus"]["read"] == 12
     assert card["general"]["perplexity"]["source"] == "general.txt"
+    assert card["routed"]["questions"]["now"]["n"] == card["general"]["questions"]["n"]
+    assert [row["family"] for row in card["routed"]["families"]] == list(FAMILIES)
     report = (release / "report.html").read_text(encoding="utf-8")
     assert "Joint Pain" in report
     assert "http://" not in report.replace("http://www.w3.org", "")
@@ -150,6 +152,7 @@ def test_the_model_card_is_in_hugging_face_form(english: Path) -> None:
     assert front["library_name"] == "transformers"
     assert "- facts: of our own: CC0" in body
     assert "| question |" in body
+    assert "sends what is not of the domain to the base model" in body
 
 
 def test_a_rerun_keeps_everything(english: Path) -> None:
@@ -167,7 +170,7 @@ def test_another_bootstrap_only_makes_another_card(english: Path, control: float
     before = times(work)
     taught(english, f"evaluation.control={control}", f"evaluation.bootstrap={101 + int(control * 4)}")
     new = stages(times(work).keys() - before.keys())
-    assert new == {"coverage", "calibration", "card", "release"}
+    assert new == {"coverage", "calibration", "routed", "card", "release"}
     assert before.items() <= times(work).items()
 
 
@@ -180,6 +183,17 @@ def test_other_exposures_make_other_lessons_from_the_same_graph(english: Path) -
     assert not new & {"corpus", "graph", "replay", "shuffled"}
     assert release.version == VersionStore(work).current()
     assert read_json(release.card)["control"] is None
+
+
+def test_without_a_router_everything_else_is_kept(english: Path) -> None:
+    work = english.parent / "work"
+    before = times(work)
+    release = taught(english, "training.router=false")
+    new = stages(times(work).keys() - before.keys())
+    assert {"card", "release"} <= new <= {"card", "release", "gate"}
+    assert read_json(release.card)["routed"] is None
+    assert not (release.path / "router").exists()
+    assert "router" not in (release.path / "README.md").read_text(encoding="utf-8")
 
 
 def test_each_phase_goes_on_from_the_one_before_and_is_remade_alone(
@@ -320,6 +334,9 @@ def test_the_commands_on_a_taught_project(english: Path) -> None:
     code, said, errors = fusion(english.parent, "ask", "What is the ICD-10 code of Gout?")
     assert (code, errors) == (0, "")
     assert said.strip()
+    code, again, errors = fusion(english.parent, "ask", "What is the ICD-10 code of Gout?", "--explain")
+    assert (code, again) == (0, said)
+    assert re.search(r"^The (taught|base) model answered: of the domain with probability \d\.\d{3}\.$", errors, re.M)
     events = [row["label"] for row in read_jsonl(english.parent / "work" / "events.jsonl") if row["kind"] == "stage"]
     assert "release" in events
 

@@ -145,12 +145,19 @@ def ask(
     question: Annotated[str, typer.Argument(help="What to ask, in quotes.")],
     project: ProjectOption = None,
     release: ReleaseOption = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which model answered, and why.")] = False,
 ) -> None:
-    """Ask the current release one question."""
+    """Ask the current release one question. If it has a router, its base model answers what is not of its domain."""
     folder = _release(project, release)
-    from deepseek_fusion.serving.answer import answer
+    from deepseek_fusion.serving.answer import reply
 
-    typer.echo(answer(folder, question))
+    said = reply(folder, question)
+    if said.warning:
+        typer.secho(said.warning, fg="yellow", err=True)
+    typer.echo(said.text)
+    if explain:
+        sure = "no router" if said.probability is None else f"of the domain with probability {said.probability:.3f}"
+        typer.echo(f"{'The taught' if said.taught else 'The base'} model answered: {sure}.", err=True)
 
 
 @app.command()

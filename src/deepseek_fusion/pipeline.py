@@ -37,6 +37,7 @@ from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.robustness.build import attack_exam
+from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
@@ -48,6 +49,7 @@ from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.distil import distil, find_teacher, write_teachings
 from deepseek_fusion.training.reinforce import reinforce
 from deepseek_fusion.training.replay import write_replay
+from deepseek_fusion.training.routing.fitting import train_router
 
 EXAM, LEAKS, SITTING, ATTACK = (
     ("refusals", "seed"),
@@ -106,6 +108,9 @@ def teach(config: Config, run: Run) -> Release:
     leaks = lessons and run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
     after = _sat(config, run, ground, ground.model, adapter)
     control_exam, control = _format_control(config, run, ground, lessons, adapters)
+    router = None
+    if lessons and config.training.router:
+        router = run.step(train_router, config.training.only("seed"), ground.model, lessons, ground.graph)
 
     weights = run.step(export_weights, config.serving, ground.model, adapter)
     graded = Graded(
@@ -121,11 +126,12 @@ def teach(config: Config, run: Run) -> Release:
         control_exam=control_exam,
         control=control,
         leaks=leaks,
+        router=router,
     )
     graded = _measured(config, run, graded, judge=None)
     card = run.step(grade, _card(config, f"deepseek-fusion teach {config.file.name}"), graded)
     title = Title(name=config.name, licenses=config.licenses)
-    return _published(run, run.step(package_release, title, ground.model, weights, card), _passed(graded))
+    return _published(run, run.step(package_release, title, ground.model, weights, card, router), _passed(graded))
 
 
 def evaluate(config: Config, run: Run, examined: str) -> Examination:
@@ -331,6 +337,11 @@ def _measured(config: Config, run: Run, graded: Graded, judge: Artifact | None) 
         ),
         calibration=run.step(calibrate, section, graded.graph, graded.exam, graded.before, graded.after)
         if isinstance(graded.model, ModelSource)
+        else None,
+        routed=run.step(
+            route_exam, section, graded.model, graded.router, graded.graph, graded.exam, graded.before, graded.after
+        )
+        if isinstance(graded.model, ModelSource) and graded.router
         else None,
         gate=_gate(config, run, graded),
     )

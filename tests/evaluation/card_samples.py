@@ -460,6 +460,18 @@ def sample_answers(facts: list[Card], seed: int = 3) -> list[Card]:
     return rows
 
 
+def sample_routed(families: list[Card]) -> Card:
+    """What a router makes of the same answers."""
+    return {
+        "threshold": 0.31,
+        "layer": 15,
+        "held_out": {kind: share(0.02, 100) for kind in ("known", "unknown", "general", "form", "mention")},
+        "to_base": share(0.03, 600),
+        "families": [{"family": row["family"], "to_base": share(0.03, 100), "now": row["now"]} for row in families],
+        "questions": {"to_base": share(0.96, 50), "now": share(0.68, 50), "as_before": share(0.97, 35)},
+    }
+
+
 def full_card(rows: list[tuple[str, str, str]], language: str = "en", verdict: str = "fail") -> Card:
     """A card with every optional part."""
     card = sample_card(rows, language)
@@ -487,6 +499,7 @@ def full_card(rows: list[tuple[str, str, str]], language: str = "en", verdict: s
         "gate": sample_gate(verdict),
         "sets": sample_sets(),
         "calibration": sample_calibration(),
+        "routed": sample_routed(card["families"]),
         "controls": [
             {"name": name, "family": family, "value": share(value, 100)}
             for family in ("question", "choice")

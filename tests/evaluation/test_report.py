@@ -266,6 +266,7 @@ def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Pa
         "calibration",
         "sets",
         "controls",
+        "routed",
         "failures",
         "answers",
     }
@@ -275,6 +276,15 @@ def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Pa
         targets = {a["href"] for tag, a in drawn.tags if tag == "a"}
         assert targets <= {f"#{a['id']}" for _, a in drawn.tags if "id" in a}
     assert not [key for key in ("radar", "map", "budget") if bare.all(class_=key)]
+
+
+def test_the_router_is_shown_beside_the_adapter_alone(tmp_path: Path) -> None:
+    html, page = draw_page(full_card(triples(ENGLISH)), tmp_path)
+    assert "As served: the router" in page.english
+    assert "实际服务：路由" in page.words
+    for sentence in ("General questions that go to the base", "3 % go to the base by mistake", "adapter on: general"):
+        assert sentence in page.english
+    assert html.count("有路由") == 2 + len(full_card(triples(ENGLISH))["families"])
 
 
 def test_would_we_release_it(tmp_path: Path) -> None:
@@ -365,7 +375,8 @@ def test_agreement_without_a_kappa_says_why(tmp_path: Path) -> None:
 
 
 def test_a_model_that_was_not_taught(tmp_path: Path) -> None:
-    card = full_card(triples(CHINESE), "zh") | dict.fromkeys(("cost", "lessons", "curve", "corpus", "gates", "gate"))
+    parts = ("cost", "lessons", "curve", "corpus", "gates", "gate", "routed")
+    card = full_card(triples(CHINESE), "zh") | dict.fromkeys(parts)
     card["summary"]["before"] = None
     card["general"] = {"perplexity": None, "questions": None}
     for row in [*card["families"], *card["relations"]]:

@@ -156,6 +156,12 @@ class TrainingConfig(Section):
         default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
     )
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
+    router: bool = Field(
+        default=True,
+        exclude=True,  # whether a stage runs; none depends on it
+        description="Whether a release decides by the prompt who answers: the taught model what is of its domain, the "
+        "base model everything else.",
+    )
     adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="Phase `adapt`.")
     multitask: MultitaskConfig = Field(default_factory=MultitaskConfig, description="Phase `multitask`.")
     distil: DistilConfig = Field(default_factory=DistilConfig, description="Phase `distil`.")

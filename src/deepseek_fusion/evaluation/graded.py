@@ -40,6 +40,8 @@ class Graded:
     sets: Artifact | None = None
     gate: Artifact | None = None
     calibration: Artifact | None = None
+    router: Artifact | None = None
+    routed: Artifact | None = None
 
     @property
     def inputs(self) -> dict[str, dict[str, str] | None]:

@@ -23,10 +23,14 @@ class Title(Section):
 
 
 @stage("release", version=1)
-def package_release(out: Path, section: Title, model: ModelSource, weights: Artifact, card: Artifact) -> None:
-    """Gather `adapter/`, `merged/`, `card.json`, `report.html` and a model card, `README.md`, in one folder."""
-    for part in ("adapter", "merged"):
-        shutil.copytree(weights.path / part, out / part, copy_function=_link)
+def package_release(
+    out: Path, section: Title, model: ModelSource, weights: Artifact, card: Artifact, router: Artifact | None
+) -> None:
+    """Gather `adapter/`, `merged/`, `router/` if there is one, `card.json`, `report.html` and a model card,
+    `README.md`, in one folder."""
+    folders = [weights.path / "adapter", weights.path / "merged", *([router.path / "router"] if router else [])]
+    for folder in folders:
+        shutil.copytree(folder, out / folder.name, copy_function=_link)
     for part in ("card.json", "report.html"):
         _link(str(card.path / part), str(out / part))
     (out / "README.md").write_text(_model_card(section, model, read_json(card.path / "card.json")), encoding="utf-8")
@@ -79,6 +83,7 @@ before, learned {summary["learned"]}, lost {summary["lost"]}, and still does not
 Intervals are 95 %: a bootstrap over subjects, or Wilson's over answers where it is wider. Perplexity on general text
 went from {perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["change"]:+.1%}{likely}),
 measured on {perplexity["tokens"]} tokens of {perplexity["source"]}. {_lost(card)}
+{_routed(card)}
 
 ## Use
 
@@ -112,4 +117,16 @@ def _lost(card: dict[str, Any]) -> str:
     return (
         f"Of the general questions answered rightly before, {questions['as_before']['value']:.0%} still are "
         f"(n = {questions['as_before']['n']})."
+    )
+
+
+def _routed(card: dict[str, Any]) -> str:
+    if not (routed := card["routed"]):
+        return ""
+    return (
+        f"\nAll of this is the adapter alone. `router/` sends what is not of the domain to the base model: "
+        f"{_percent(routed['questions']['to_base'])} of the general questions, of which "
+        f"{routed['questions']['as_before']['value']:.0%} are then right as before, and by mistake "
+        f"{routed['to_base']['value']:.1%} of the exam questions above (n = {routed['to_base']['n']}). "
+        f"`deepseek-fusion ask` applies it.\n"
     )
