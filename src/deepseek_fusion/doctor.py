@@ -22,7 +22,8 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
 from deepseek_fusion.models.source import find_model
-from deepseek_fusion.pipeline import EXAM, LEAKS
+from deepseek_fusion.pipeline import LEAKS
+from deepseek_fusion.teaching import EXAM
 from deepseek_fusion.training.adapter import teaching
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.samples import Sample, check_lengths

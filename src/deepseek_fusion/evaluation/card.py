@@ -69,7 +69,7 @@ class Sitting:
         return found
 
 
-EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration")
+EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration", "ablation")
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 

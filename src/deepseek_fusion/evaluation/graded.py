@@ -40,6 +40,7 @@ class Graded:
     sets: Artifact | None = None
     gate: Artifact | None = None
     calibration: Artifact | None = None
+    ablation: Artifact | None = None
 
     @property
     def inputs(self) -> dict[str, dict[str, str] | None]:

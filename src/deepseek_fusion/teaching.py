@@ -1,0 +1,205 @@
+"""How a model is taught: phase after phase, each from the adapter of the one before, for `inject` with gates between.
+
+The recipes in ``pipeline.py`` say when; this module says with which stages and settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deepseek_fusion.core.artifacts import Artifact, read_json
+from deepseek_fusion.core.config import Config, CurriculumConfig, TrainingConfig
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.events import say
+from deepseek_fusion.core.phases import ALONE, DistilConfig
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.source import Source
+from deepseek_fusion.corpus.build import build_corpus
+from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.evaluation.ablation import Trial
+from deepseek_fusion.evaluation.answers.sitting import sit_exam
+from deepseek_fusion.evaluation.gate import judge
+from deepseek_fusion.evaluation.questions.exam import write_exam
+from deepseek_fusion.knowledge.shuffle import shuffle_answers
+from deepseek_fusion.models.source import ModelSource, find_model
+from deepseek_fusion.training.adapter import train_adapter
+from deepseek_fusion.training.distil import distil, examine_teacher, write_teachings
+from deepseek_fusion.training.reinforce import reinforce
+from deepseek_fusion.training.replay import write_replay
+
+EXAM, SITTING, CONTROL = ("refusals", "seed"), ("general_tokens",), ("control", "seed")
+"""The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
+
+INJECTION = ("instruct", "distil", "reinforce")
+"""Graph augmentation, semantic distillation, domain reinforcement: the stages of `inject`."""
+
+FROM_BASE = {"false_refusals": None, "forgetting": None, "perplexity": None}
+"""Margins that the first stage of `inject` need not keep: to learn anything costs the base some of these."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every model of a project is examined on, and what its base answers."""
+
+    model: ModelSource
+    general: Source
+    corpus: Artifact
+    graph: Artifact
+    exam: Artifact
+    before: Artifact
+
+
+def sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:
+    """What a model answers in the exam of the project."""
+    section = config.evaluation.only(*SITTING)
+    return run.step(sit_exam, section, model, adapter, ground.exam, ground.general, ground.corpus)
+
+
+def taught(
+    config: Config, curriculum: CurriculumConfig, run: Run, ground: Ground, graph: Artifact, corpus: Artifact | None
+) -> tuple[Artifact | None, list[Artifact]]:
+    """The lessons, if any phase needs them, and the adapter after each phase."""
+    names = {name for phase in config.training.phases for name in phase.split("+")}
+    lessons = run.step(write_lessons, curriculum, graph, corpus) if names & {"instruct", *ALONE} else None
+    adapters: list[Artifact] = []
+    for number in range(len(config.training.phases)):
+        section = config.training.of_phase(number)
+        before = adapters[-1] if adapters else None
+        adapters.append(_phase(config, section, run, ground, graph, lessons, before))
+    return lessons, adapters
+
+
+def staged(config: Config) -> Config:
+    """The same project in the stages of `inject`; where no teacher is named, the base is to teach itself.
+
+    Raises:
+        FusionError: the update is to be scaled down, which `inject` does not do.
+    """
+    section = config.training
+    if section.adapter_scale != 1:
+        raise FusionError(
+            "training.adapter_scale: `inject` examines and releases each stage as it was trained; leave it at 1."
+        )
+    itself = {} if section.distil.teacher else {"method": "context"}
+    stages = {"phases": INJECTION, "distil": section.distil.model_copy(update=itself)}
+    return config.model_copy(update={"training": section.model_copy(update=stages)})
+
+
+def injected(config: Config, run: Run, ground: Ground) -> tuple[Artifact, list[Trial]]:
+    """The lessons, and each stage with its verdict; a stage goes on from the last one that was kept."""
+    lessons = run.step(write_lessons, config.curriculum, ground.graph, ground.corpus)
+    trials: list[Trial] = []
+    adapter, sitting = None, ground.before
+    for number, name in enumerate(config.training.phases):
+        section = config.training.of_phase(number)
+        if weak := _too_weak(section, run, ground, lessons):
+            trials.append(Trial(name, examined=weak))
+        else:
+            candidate = _phase(config, section, run, ground, ground.graph, lessons, adapter)
+            answers = sat(config, run, ground, ground.model, candidate)
+            margins = config.gate if adapter else config.gate.model_copy(update=FROM_BASE)
+            gate = run.step(judge, margins, ground.exam, ground.graph, sitting, answers)
+            trials.append(Trial(name, candidate, gate))
+            if trials[-1].state == "kept":
+                adapter, sitting = candidate, answers
+        say(trials[-1].verdict)
+    return lessons, trials
+
+
+def as_kept(config: Config, trials: list[Trial]) -> tuple[Config, list[Artifact]]:
+    """The project with nothing but the stages that were kept, whose teacher needs no second proof; their adapters."""
+    kept = {trial.stage: trial.adapter for trial in trials if trial.adapter and trial.state == "kept"}
+    section = config.training
+    proven = {"phases": tuple(kept), "distil": section.distil.model_copy(update={"accuracy": 0.0})}
+    return config.model_copy(update={"training": section.model_copy(update=proven)}), list(kept.values())
+
+
+def find_teacher(
+    section: DistilConfig, folder: Path, precision: Literal["auto", "float32", "bfloat16"]
+) -> ModelSource | None:
+    """The teacher that a section names, None if the base teaches itself.
+
+    Raises:
+        FusionError: it is not there.
+    """
+    if section.teacher is None:
+        return None
+    try:
+        return find_model(section.teacher, folder, precision)
+    except FusionError as error:
+        raise FusionError(f"training.distil.teacher: {str(error).removeprefix('model: ')}") from None
+
+
+def _too_weak(section: TrainingConfig, run: Run, ground: Ground, lessons: Artifact) -> Artifact | None:
+    """The examination that the base failed, where it was to teach itself."""
+    if section.names != ["distil"] or section.distil.method != "context":
+        return None
+    asked = section.distil.only("accuracy", "sample", "seed")
+    examined = run.step(examine_teacher, asked, ground.model, lessons, ground.graph)
+    return None if read_json(examined.path / "examined.json")["passed"] else examined
+
+
+def _phase(
+    config: Config,
+    section: TrainingConfig,
+    run: Run,
+    ground: Ground,
+    graph: Artifact,
+    lessons: Artifact | None,
+    before: Artifact | None,
+) -> Artifact:
+    """The adapter after one phase, whose settings `section` holds."""
+    model, names = ground.model, section.names
+    replay = run.step(write_replay, section.replay, model) if section.replay_share else None
+    if names == ["distil"]:
+        assert lessons is not None
+        teacher = find_teacher(section.distil, config.folder, config.precision)
+        teachings = run.step(write_teachings, section.distil, model, teacher, lessons, graph)
+        return run.step(distil, section, model, teachings, replay, before)
+    if names == ["reinforce"]:
+        assert lessons is not None
+        return run.step(reinforce, section, model, lessons, graph, replay, before)
+    files = tuple(file for task in section.multitask.tasks.values() for file in task.files)
+    return run.step(
+        train_adapter,
+        section,
+        model,
+        lessons if "instruct" in names else None,
+        replay,
+        before,
+        _documents(config, run, ground) if "adapt" in names else None,
+        Source(files, config.folder) if "multitask" in names else None,
+    )
+
+
+def _documents(config: Config, run: Run, ground: Ground) -> Artifact:
+    """The corpus, and with it what phase `adapt` reads besides. A document is held out by its content in both."""
+    more = config.training.adapt.documents
+    source = Source((*config.documents, *more), config.folder)
+    return run.step(build_corpus, config.corpus, source) if more else ground.corpus
+
+
+def format_control(
+    config: Config, run: Run, ground: Ground, lessons: Artifact | None, adapters: list[Artifact]
+) -> tuple[Artifact | None, Artifact | None]:
+    """Teach shuffled answers as often and in the same way, and examine the truth: what form alone is worth."""
+    if lessons is None or not config.evaluation.control:
+        return None, None
+    shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), ground.graph)
+    exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, ground.graph)
+    as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
+    as_large = {}
+    for phase, own in zip(config.training.phases, adapters, strict=True):
+        if "instruct" in phase:
+            as_large["batch_tokens"] = read_json(own.path / "training.json")["batch_tokens"]
+    _, examined = taught(
+        config.model_copy(update={"training": config.training.model_copy(update=as_large)}),
+        config.curriculum.model_copy(update=as_often),
+        run,
+        ground,
+        shuffled,
+        None,
+    )
+    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, examined[-1], exam, None, None)
