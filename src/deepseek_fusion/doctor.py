@@ -46,7 +46,8 @@ def examine(config: Config) -> Iterator[tuple[str, Rows]]:
         graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         yield "Data", _data(corpus, Graph.load(graph.path))
         exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
-        lessons = run.step(write_lessons, config.curriculum, graph, corpus)
+        counted = model if config.curriculum.tokens else None
+        lessons = run.step(write_lessons, config.curriculum, graph, corpus, counted)
         run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
     language = load_language(model, model.torch_dtype)
     samples = read_samples(lessons, language)

@@ -62,7 +62,7 @@ def taught(
 ) -> tuple[Artifact | None, list[Artifact]]:
     """The lessons, if any phase needs them, and the adapter after each phase."""
     names = {name for phase in config.training.phases for name in phase.split("+")}
-    lessons = run.step(write_lessons, curriculum, graph, corpus) if names & {"instruct", *ALONE} else None
+    lessons = _lessons(curriculum, run, ground, graph, corpus) if names & {"instruct", *ALONE} else None
     adapters: list[Artifact] = []
     for number in range(len(config.training.phases)):
         section = config.training.of_phase(number)
@@ -89,7 +89,7 @@ def staged(config: Config) -> Config:
 
 def injected(config: Config, run: Run, ground: Ground) -> tuple[Artifact, list[Trial]]:
     """The lessons, and each stage with its verdict; a stage goes on from the last one that was kept."""
-    lessons = run.step(write_lessons, config.curriculum, ground.graph, ground.corpus)
+    lessons = _lessons(config.curriculum, run, ground, ground.graph, ground.corpus)
     trials: list[Trial] = []
     adapter, sitting = None, ground.before
     for number, name in enumerate(config.training.phases):
@@ -130,6 +130,13 @@ def find_teacher(
         return find_model(section.teacher, folder, precision)
     except FusionError as error:
         raise FusionError(f"training.distil.teacher: {str(error).removeprefix('model: ')}") from None
+
+
+def _lessons(
+    curriculum: CurriculumConfig, run: Run, ground: Ground, graph: Artifact, corpus: Artifact | None
+) -> Artifact:
+    """Lessons are the same for every model, unless its tokens are counted."""
+    return run.step(write_lessons, curriculum, graph, corpus, ground.model if curriculum.tokens else None)
 
 
 def _too_weak(section: TrainingConfig, run: Run, ground: Ground, lessons: Artifact) -> Artifact | None:

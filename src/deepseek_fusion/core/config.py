@@ -71,6 +71,19 @@ class CurriculumConfig(Section):
         description="How often each fact is an answer the loss sees, over all forms of lesson; if absent, 24, and up "
         "to 48 where there are few facts, such that there are about 2,400 in all.",
     )
+    tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Budget, instead of `exposures`: tokens of lessons at most, replay not counted. The forms of lesson "
+        "then follow from the exposures of a fact: plain questions below 20, backward and in stories from 20, all from 24.",
+    )
+    long_tail: float = Field(
+        default=1.0,
+        ge=1,
+        le=4,
+        description="How much more often a fact is taught whose subject the corpus never mentions or that lies deepest in "
+        "the ontology, against the most common one at the root; 1 for all alike.",
+    )
     questions: float = Field(default=0.5, ge=0, description="Relative share of exposures that are questions.")
     reversed: float = Field(
         default=0.25, ge=0, description="Relative share that asks from the object back to the subject."
@@ -94,6 +107,13 @@ class CurriculumConfig(Section):
         description="Plain fine-tuning: one question a fact and nothing else. For comparison only.",
     )
     seed: int = Field(default=0, description="Seed of phrasing choice and order.")
+
+    @field_validator("tokens")
+    @classmethod
+    def _is_the_only_measure(cls, tokens: int | None, info: ValidationInfo) -> int | None:
+        if tokens is not None and info.data.get("exposures") is not None:
+            raise PydanticCustomError("tokens", "Should stand without `exposures`, which follow from it")
+        return tokens
 
 
 class LoraConfig(Section):
