@@ -18,6 +18,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
+from deepseek_fusion.evaluation.ablation import Trial
 from deepseek_fusion.pipeline import Release, inject
 from deepseek_fusion.teaching import INJECTION, as_kept, staged
 from test_pipeline import times, write_project
@@ -26,11 +27,10 @@ Models = Callable[[str], Path]
 WEIGHTS = Path("adapter") / "adapter_model.safetensors"
 REINFORCE = {"steps": 2, "questions": 2, "samples": 2, "max_tokens": 4, "learning_rate": 1e-6}
 DISTIL = {"method": "context", "accuracy": 0.0, "sample": 3, "learning_rate": 1e-5, "keep": 8}
-GENERAL = ("The river is long", "Bees make honey", "北京是首都", "Water boils", "Cats sleep", "It rained all day")
 
 
 def project(folder: Path, models: Models, language: str = "en", **training: Any) -> Path:
-    """A project whose gate is about general text, of which it has enough to be sure."""
+    """A project whose general text is what the lessons read beside, so that a stage that breaks the model shows."""
     margins = {"facts": "no_worse_than -1", "forgetting": None, "perplexity": "no_worse_than 1"}
     file = write_project(
         folder,
@@ -39,8 +39,11 @@ def project(folder: Path, models: Models, language: str = "en", **training: Any)
         training={"distil": DISTIL, "reinforce": REINFORCE, **training},
         gate=margins,
         evaluation={"control": 0},
+        curriculum={"exposures": 8, "documents": 0.5},
     )
-    (folder / "general.txt").write_text("\n\n".join(GENERAL), encoding="utf-8")
+    notes = sorted((folder / "notes").iterdir())
+    text = "\n\n".join(note.read_text(encoding="utf-8") for note in notes)
+    (folder / "general.txt").write_text(text, encoding="utf-8")
     return file
 
 
@@ -89,7 +92,12 @@ def test_every_stage_is_examined_and_its_contribution_is_on_the_card(
 def test_a_base_that_cannot_teach_itself_and_a_stage_that_makes_worse_are_left_out(
     models: Models, tmp_path: Path
 ) -> None:
-    file = project(tmp_path / "p", models, distil={"sample": 3}, reinforce={**REINFORCE, "steps": 6, "learning_rate": 0.3})
+    file = project(
+        tmp_path / "p",
+        models,
+        distil={"sample": 3},
+        reinforce={**REINFORCE, "steps": 6, "learning_rate": 2.0, "replay_share": 0.3},
+    )
     release, card = injected(file)
     assert states(card) == ["kept", "skipped", "rejected"]
     _, skipped, rejected = card["ablation"]["stages"]
@@ -105,7 +113,7 @@ def test_a_base_that_cannot_teach_itself_and_a_stage_that_makes_worse_are_left_o
 
 
 def test_the_next_stage_goes_on_from_the_last_one_that_was_kept(models: Models, tmp_path: Path) -> None:
-    file = project(tmp_path / "p", models, distil={**DISTIL, "learning_rate": 0.3, "epochs": 2})
+    file = project(tmp_path / "p", models, distil={**DISTIL, "learning_rate": 2.0, "epochs": 2})
     _, card = injected(file)
     assert states(card) == ["kept", "rejected", "kept"]
     assert card["ablation"]["stages"][2]["against"] == "instruct"
@@ -119,12 +127,12 @@ def test_a_named_teacher_teaches(models: Models, tmp_path: Path) -> None:
 
 
 def test_killed_in_a_stage_it_goes_on(models: Models, tmp_path: Path) -> None:
-    longer = {**REINFORCE, "steps": 24}
+    longer = {**REINFORCE, "steps": 12}
     file = project(tmp_path / "p", models, reinforce=longer, checkpoint_seconds=0)
     untouched = Path(shutil.copytree(file.parent, tmp_path / "q")) / file.name
     work = file.parent / "work"
     process = processes.start(processes.command_line, file.parent, "inject", file.name, output=tmp_path / "log")
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not list(work.glob("reinforce/*.partial/checkpoint.safetensors")):
         assert process.is_alive(), (tmp_path / "log.err").read_text()
         assert time.monotonic() < until
@@ -140,12 +148,16 @@ def test_killed_in_a_stage_it_goes_on(models: Models, tmp_path: Path) -> None:
     assert card["ablation"]["dimensions"] == expected["ablation"]["dimensions"]
 
 
-def test_only_what_was_kept_is_repeated_for_the_control(models: Models, tmp_path: Path) -> None:
-    config = staged(load_config(project(tmp_path / "p", models)))
-    assert config.training.phases == INJECTION
-    assert as_kept(config, [])[0].training.phases == ()
-    named = staged(load_config(tmp_path / "p" / "fusion.yaml", [f"training.distil={{teacher: {models('qwen2')}}}"]))
+def test_without_a_teacher_the_base_teaches_itself_and_the_control_repeats_what_was_kept(
+    models: Models, tmp_path: Path
+) -> None:
+    file = project(tmp_path / "p", models)
+    training = staged(load_config(file, ["training.distil={keep: 8}"])).training
+    assert (training.phases, training.distil.method, training.distil.keep) == (INJECTION, "context", 8)
+    named = staged(load_config(file, [f"training.distil={{teacher: {models('qwen2')}}}"]))
     assert named.training.distil.method == "logits"
+    kept = as_kept(named, [Trial("distil")])
+    assert kept.training.phases == ()
 
 
 def test_a_scaled_adapter_is_one_sentence(models: Models, tmp_path: Path) -> None:

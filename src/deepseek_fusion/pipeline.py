@@ -33,6 +33,7 @@ from deepseek_fusion.evaluation.exams.build import sit_sets
 from deepseek_fusion.evaluation.gate import exit_code
 from deepseek_fusion.evaluation.gate import judge as judge_release
 from deepseek_fusion.evaluation.graded import Graded
+from deepseek_fusion.evaluation.progress import track_progress
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.robustness.build import attack_exam
@@ -42,7 +43,18 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
 from deepseek_fusion.serving.weights import export_weights
-from deepseek_fusion.teaching import EXAM, SITTING, Ground, as_kept, format_control, injected, sat, staged, taught
+from deepseek_fusion.teaching import (
+    EXAM,
+    SITTING,
+    Ground,
+    Taught,
+    as_kept,
+    format_control,
+    injected,
+    sat,
+    staged,
+    taught,
+)
 
 LEAKS, ATTACK = ("leaks",), ("robustness", "seed", "bootstrap")
 CONTROLS, MEASURED = ("controls", "seed"), ("seed", "bootstrap")
@@ -54,7 +66,7 @@ LABELS = "labels.jsonl"
 
 @dataclass(frozen=True)
 class Release:
-    """What `teach` and `inject` leave behind; `passed` is the gate's verdict, None where there was nothing to compare with."""
+    """What `teach` and `inject` leave behind; `passed` is the gate's verdict, None where nothing was compared."""
 
     version: Version
     path: Path
@@ -72,7 +84,6 @@ class Examination:
     passed: bool | None
 
 
-
 def teach(config: Config, run: Run) -> Release:
     """Documents and facts in, an examined release out. It becomes the current one unless the gate finds it worse.
 
@@ -80,8 +91,8 @@ def teach(config: Config, run: Run) -> Release:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
     ground = _ground(config, run)
-    lessons, adapters = taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
-    return _released(config, run, ground, lessons, adapters, "teach")
+    made = taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
+    return _released(config, run, ground, made, "teach")
 
 
 def inject(config: Config, run: Run) -> Release:
@@ -94,29 +105,23 @@ def inject(config: Config, run: Run) -> Release:
     """
     config = staged(config)
     ground = _ground(config, run)
-    lessons, trials = injected(config, run, ground)
+    made, trials = injected(config, run, ground)
     ablation = run.step(ablate, None, *trials)
-    config, adapters = as_kept(config, trials)
-    if not adapters:
+    if not made.adapters:
         raise FusionError(f"inject: every stage was left out; {ablation.path / 'ablation.json'} says why.")
-    return _released(config, run, ground, lessons, adapters, "inject", ablation)
+    return _released(as_kept(config, trials), run, ground, made, "inject", ablation)
 
 
 def _released(
-    config: Config,
-    run: Run,
-    ground: Ground,
-    lessons: Artifact | None,
-    adapters: list[Artifact],
-    command: str,
-    ablation: Artifact | None = None,
+    config: Config, run: Run, ground: Ground, made: Taught, command: str, ablation: Artifact | None = None
 ) -> Release:
     """The last adapter examined, graded and packaged."""
+    adapter, lessons = made.adapters[-1], made.lessons
     leaks = lessons and run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
-    after = sat(config, run, ground, ground.model, adapters[-1])
-    control_exam, control = format_control(config, run, ground, lessons, adapters)
+    after = sat(config, run, ground, ground.model, adapter)
+    control_exam, control = format_control(config, run, ground, made)
 
-    weights = run.step(export_weights, config.serving, ground.model, adapters[-1])
+    weights = run.step(export_weights, config.serving, ground.model, adapter)
     graded = Graded(
         ground.model,
         ground.graph,
@@ -125,12 +130,13 @@ def _released(
         after,
         corpus=ground.corpus,
         lessons=lessons,
-        adapter=adapters[-1],
+        adapter=adapter,
         weights=weights,
         control_exam=control_exam,
         control=control,
         leaks=leaks,
         ablation=ablation,
+        progress=_progress(config, run, ground, made),
     )
     graded = _measured(config, run, graded, judge=None)
     card = run.step(grade, _card(config, f"deepseek-fusion {command} {config.file.name}"), graded)
@@ -192,6 +198,13 @@ def quick(config: Config) -> Config:
             "evaluation": config.evaluation.model_copy(update={"general_tokens": 1024, "refusals": 12, "control": 0.0}),
         }
     )
+
+
+def _progress(config: Config, run: Run, ground: Ground, made: Taught) -> Artifact | None:
+    """What was recalled after each stage of the ontology, where it was taught in several."""
+    sittings = [sat(config, run, ground, ground.model, part) for part in made.parts]
+    section = config.evaluation.only(*MEASURED)
+    return run.step(track_progress, section, ground.graph, ground.exam, *sittings) if sittings else None
 
 
 def _ground(config: Config, run: Run) -> Ground:

@@ -523,6 +523,12 @@ def full_card(rows: list[tuple[str, str, str]], language: str = "en", verdict: s
         "sets": sample_sets(),
         "calibration": sample_calibration(),
         "ablation": sample_ablation(),
+        "progress": {
+            "stages": [
+                {"subjects": 9, "facts": 60, "after": [share(0.9, 60), share(0.8, 60)]},
+                {"subjects": 4, "facts": 96, "after": [share(0.05, 96), share(0.85, 96)]},
+            ]
+        },
         "controls": [
             {"name": name, "family": family, "value": share(value, 100)}
             for family in ("question", "choice")

@@ -26,10 +26,11 @@ def dimension(name: str, before: float, now: float, passed: bool = True) -> dict
     return {**row, "passed": passed, "margin": -0.01, "n": 9, "p": 0.5, "detectable": 0.1}
 
 
-def trial(folder: Path, stage: str, *dimensions: dict[str, Any]) -> Trial:
+def trial(folder: Path, stage: str, *dimensions: dict[str, Any], before: int = 0) -> Trial:
     """A stage that was trained and judged."""
     folder.mkdir(exist_ok=True)
-    trained = made(folder / f"{stage}-adapter", stage, "training.json", {"tokens": 100, "cpu_seconds": 2.5})
+    spent = {"tokens": 100, "cpu_seconds": 2.5, "before": [{"tokens": 100, "cpu_seconds": 2.5}] * before}
+    trained = made(folder / f"{stage}-adapter", stage, "training.json", spent)
     return Trial(stage, trained, made(folder / f"{stage}-gate", "gate", "gate.json", {"dimensions": dimensions}))
 
 
@@ -39,7 +40,7 @@ def test_a_stage_is_compared_with_the_last_one_that_was_kept(run: Run, tmp_path:
     trials = [
         trial(place, "instruct", dimension("facts", 0.1, 0.9), dimension("cloze", 0, 0.5)),
         Trial("distil", examined=made(place / "weak", "examined", "examined.json", weak)),
-        trial(place, "reinforce", dimension("facts", 0.9, 0.4, passed=False), dimension("cloze", 0.5, 0.6)),
+        trial(place, "reinforce", dimension("facts", 0.9, 0.4, passed=False), dimension("cloze", 0.5, 0.6), before=1),
     ]
     assert [own.state for own in trials] == ["kept", "skipped", "rejected"]
     found = read_json(run.step(ablate, None, *trials).path / "ablation.json")
@@ -49,7 +50,10 @@ def test_a_stage_is_compared_with_the_last_one_that_was_kept(run: Run, tmp_path:
     assert found["stages"][1]["teacher"] == weak
     facts, cloze = found["dimensions"]
     assert (facts["name"], facts["base"]["value"], cloze["base"]["value"]) == ("facts", 0.1, 0)
-    assert {stage: cell["now"]["value"] for stage, cell in facts["stages"].items()} == {"instruct": 0.9, "reinforce": 0.4}
+    assert {stage: cell["now"]["value"] for stage, cell in facts["stages"].items()} == {
+        "instruct": 0.9,
+        "reinforce": 0.4,
+    }
     assert cloze["stages"]["reinforce"]["passed"]
     assert "12 of 64 questions rightly, and 80% are needed" in trials[1].verdict
     assert "made worse: facts" in trials[2].verdict

@@ -269,6 +269,7 @@ def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Pa
         "failures",
         "answers",
         "ablation",
+        "progress",
     }
     assert parts <= {a["id"] for _, a in page.tags if "id" in a}
     assert parts & {a["id"] for _, a in bare.tags if "id" in a} == {"release"}  # accuracy alone is a dimension
@@ -318,6 +319,12 @@ def test_each_stage_shows_what_it_added_and_why_it_was_left_out(tmp_path: Path) 
     _, page = draw_page(full_card(triples(CHINESE), "zh"), tmp_path)
     assert "跳过了“语义蒸馏”" in page.words
     assert "未采用“领域强化”，因为变差的有： Facts事实" in page.words
+
+
+def test_what_is_kept_of_the_trunk_while_the_leaves_are_taught(tmp_path: Path) -> None:
+    html, page = draw_page(full_card(triples(ENGLISH)), tmp_path)
+    assert "After stage 1 After stage 2 Stage 1 60 facts 90 %" in page.english
+    assert html.count("<b>90\u00a0%</b>") == html.count("<b>85\u00a0%</b>") == 1
 
 
 def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
-from deepseek_fusion.core.config import CurriculumConfig
+from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings

@@ -12,6 +12,8 @@ from deepseek_fusion.core.run import stage
 
 State = Literal["kept", "rejected", "skipped"]
 
+COSTS = ("tokens", "cpu_seconds")
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -70,22 +72,29 @@ class Trial:
 def ablate(out: Path, section: None, *trials: Trial) -> None:
     """Write `ablation.json`: the stages in order, and each dimension of the gate in the base and after each stage."""
     stages: list[dict[str, Any]] = []
-    last = None
+    last: Trial | None = None
     for trial in trials:
-        spent = read_json(trial.adapter.path / "training.json") if trial.adapter else {}
+        spent = {cost: _spent(trial, cost) - (_spent(last, cost) if last else 0) for cost in COSTS if trial.adapter}
         stages.append(
             {
                 "stage": trial.stage,
                 "state": trial.state,
-                "against": last,
+                "against": last and last.stage,
                 "failed": trial.failed,
                 "teacher": trial.teacher,
-                "tokens": spent.get("tokens"),
-                "cpu_seconds": spent.get("cpu_seconds"),
+                **{cost: spent.get(cost) for cost in COSTS},
             }
         )
-        last = trial.stage if trial.state == "kept" else last
+        last = trial if trial.state == "kept" else last
     write_json(out / "ablation.json", {"stages": stages, "dimensions": _dimensions(trials)})
+
+
+def _spent(trial: Trial, cost: str) -> float:
+    """What the adapter of a stage cost, and all that it began from."""
+    assert trial.adapter is not None
+    training = read_json(trial.adapter.path / "training.json")
+    total: float = training[cost] + sum(phase[cost] for phase in training["before"])
+    return total
 
 
 def _dimensions(trials: Sequence[Trial]) -> list[dict[str, Any]]:

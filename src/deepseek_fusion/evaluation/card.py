@@ -69,7 +69,7 @@ class Sitting:
         return found
 
 
-EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration", "ablation")
+EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration", "ablation", "progress")
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 

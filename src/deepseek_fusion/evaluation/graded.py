@@ -41,6 +41,7 @@ class Graded:
     gate: Artifact | None = None
     calibration: Artifact | None = None
     ablation: Artifact | None = None
+    progress: Artifact | None = None
 
     @property
     def inputs(self) -> dict[str, dict[str, str] | None]:

@@ -117,9 +117,10 @@ def _stages(card: dict[str, Any]) -> str:
     for name, title in (("tokens", "training tokens"), ("cpu_seconds", "core-seconds")):
         cells = ["-" if stage[name] is None else f"{stage[name]:,.0f}" for stage in stages]
         rows.append(f"| {title} |  | {' | '.join(cells)} |")
+    table = "\n".join(rows)
     return f"""## What each stage added
 
-{chr(10).join(rows)}
+{table}
 
 Each stage is compared with the last one kept before it, on the same items: what it reached, and the change with its
 95 % interval, in points (perplexity: per cent). A rejected stage was worse than the gate allows; a skipped one had no

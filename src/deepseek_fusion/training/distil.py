@@ -152,9 +152,9 @@ def _write_informed(
     accuracy = _examined(language, section, asked, graph)
     if accuracy["accuracy"] < section.accuracy:
         raise FusionError(
-            f"training.distil: the base answers {accuracy['right']} of {accuracy['examined']} questions rightly with the "
-            f"facts in context; to teach itself it must answer {section.accuracy:.0%}; name a stronger `teacher`, or "
-            "leave the phase out."
+            f"training.distil: the base answers {accuracy['right']} of {accuracy['examined']} questions rightly with "
+            f"the facts in context; to teach itself it must answer {section.accuracy:.0%}; name a stronger "
+            "`teacher`, or leave the phase out."
         )
     told = informed(asked, graph)
     rows = [Row.chat(language, own.text, own.answer, text) for own, text in zip(asked, told, strict=True)]
