@@ -43,7 +43,7 @@ def kinds(lessons: list[Lesson]) -> set[str]:
     return {lesson.kind for lesson in lessons} - {"refusal"}
 
 
-@pytest.mark.parametrize("tokens", [20_000, 60_000])
+@pytest.mark.parametrize("tokens", [8_000, 60_000])
 def test_a_budget_is_used_and_kept(
     taught: Callable[..., Artifact], language: Callable[[str], Language], tokens: int
 ) -> None:
@@ -76,11 +76,12 @@ def test_few_exposures_are_plain_questions_and_more_come_in_more_forms(
         ({"questions", "reversed"}, {True}),
         (set(SHARES), {True}),
     ]
-    few = read_lessons(taught(tokens=20_000).path)
-    assert exposures(taught(tokens=20_000)) < BACKWARD
-    assert kinds(few) == {"question"}
-    assert not [lesson for lesson in few if lesson.kind == "question" and str(lesson.prompt).startswith(tuple(stories))]
-    rich = taught(tokens=200_000)
+    poor = taught(tokens=8_000)
+    assert exposures(poor) < BACKWARD
+    asked = [lesson for lesson in read_lessons(poor.path) if lesson.kind != "refusal"]
+    assert {lesson.kind for lesson in asked} == {"question"}
+    assert not [lesson for lesson in asked if str(lesson.prompt).startswith(tuple(stories))]
+    rich = taught(tokens=80_000)
     assert exposures(rich) >= RICH
     assert kinds(read_lessons(rich.path)) == {"question", "reversed", "multihop", "statement", "passage"}
     assert [lesson for lesson in read_lessons(rich.path) if str(lesson.prompt).startswith(tuple(stories))]
@@ -103,7 +104,7 @@ def test_a_budget_and_exposures_are_not_given_together(project: Callable[..., Pa
         load_config(project(text))
 
 
-@pytest.mark.parametrize(("budget", "times"), [(10, 1), (99, 9), (100, 10), (10**9, 1024)])
+@pytest.mark.parametrize(("budget", "times"), [(10, 1), (99, 9), (100, 10), (10**9, 1023)])
 def test_the_most_that_a_budget_allows(budget: int, times: int) -> None:
     assert affordable(lambda asked: 10 * asked, budget) == times
 

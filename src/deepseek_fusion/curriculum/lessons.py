@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -225,13 +226,19 @@ def _passages(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Rand
 
 
 def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:
-    names = invent_names(graph.subjects, INVENTED, seed, taken=Half(0))
+    names = _invented(graph.subjects, seed)
     relations = sorted(graph.relations)
     while names:
         for name in rng.sample(names, len(names)):
             group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
             question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories)))
             yield Lesson("refusal", question, ((phrasings.refusal, True),))
+
+
+@lru_cache(maxsize=1)
+def _invented(subjects: tuple[str, ...], seed: int) -> list[str]:
+    """Invented names; to find a number of exposures, the same lessons are written several times."""
+    return invent_names(subjects, INVENTED, seed, taken=Half(0))
 
 
 def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Iterator[Lesson]:

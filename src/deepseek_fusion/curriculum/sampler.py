@@ -33,7 +33,7 @@ ENOUGH = 2400
 sure of them (experiments/LOG.md)."""
 
 CEILING = 1024
-"""Exposures that no budget exceeds."""
+"""Exposures that every budget stays below."""
 
 
 @dataclass(frozen=True)
