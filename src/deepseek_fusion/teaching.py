@@ -216,8 +216,10 @@ def _parts(
         raise FusionError(
             f"curriculum.stages: `{'+'.join(names)}` is taught at once; make `instruct` a phase of its own."
         )
-    chosen = {"stages": section.stages, "repeated": section.repeated, "seed": section.seed}
-    parts = [StageConfig(stage=number, **chosen) for number in range(section.stages)]
+    parts = [
+        StageConfig(stage=number, stages=section.stages, repeated=section.repeated, seed=section.seed)
+        for number in range(section.stages)
+    ]
     return [run.step(pick_lessons, part, lessons, graph, ground.graph) for part in parts]
 
 
