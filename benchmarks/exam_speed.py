@@ -45,7 +45,7 @@ from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import find_model
-from deepseek_fusion.pipeline import EXAM
+from deepseek_fusion.teaching import EXAM
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 from record import Row, write_results

@@ -39,7 +39,7 @@ from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.pipeline import EXAM
+from deepseek_fusion.teaching import EXAM
 from record import Row, write_results
 
 ROOT = Path(__file__).parent.parent

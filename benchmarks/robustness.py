@@ -29,7 +29,7 @@ from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.robustness.summary import CONTROL, standing, summarise
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.models.source import ModelSource, find_model
-from deepseek_fusion.pipeline import EXAM
+from deepseek_fusion.teaching import EXAM
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 from record import Row, write_results

@@ -33,7 +33,8 @@ from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import ModelSource, find_model
-from deepseek_fusion.pipeline import EXAM, LEAKS, SITTING
+from deepseek_fusion.pipeline import LEAKS
+from deepseek_fusion.teaching import EXAM, SITTING
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.replay import write_replay

@@ -19,7 +19,7 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.models.source import ModelSource
-from deepseek_fusion.pipeline import teach
+from deepseek_fusion.pipeline import inject, teach
 from deepseek_fusion.serving.predict import predict
 from deepseek_fusion.training.distil import distil, write_teachings
 from deepseek_fusion.training.reinforce import reinforce
@@ -34,6 +34,7 @@ TINY = (
     "training.replay={texts: 4, max_tokens: 16}",
     "training.adapt.tokens=400",
     "training.multitask.epochs=1",
+    "training.reinforce={steps: 2, questions: 2, samples: 2, max_tokens: 4}",
     "evaluation={general_tokens: 256, refusals: 4, control: 0.0, bootstrap: 100}",
     "serving.tolerance=0.01",
 )
@@ -72,19 +73,8 @@ def test_projects_of_one_folder_have_names_of_their_own() -> None:
 def test_each_phase_runs_tiny_in_its_example(
     models: Callable[[str], Path], tmp_path: Path, name: str, language: str, phases: list[str]
 ) -> None:
-    folder = tmp_path / "medical"
-    for part in ("ehr", "zh/tasks", "tasks"):
-        (folder / "data" / part).mkdir(parents=True)
-    shutil.copy(EXAMPLES / "medical" / f"{name}.yaml", folder)
-    triples = folder / "data" / "triples.csv"
-    with triples.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("subject", "relation", "object"), *facts_like_the_example()])
+    folder = small_medical(tmp_path, name, language)
     place = "tasks" if language == "en" else "zh/tasks"
-    make_tasks = runpy.run_path(str(EXAMPLES / "medical" / "make_tasks.py"))
-    assert make_tasks["write_tasks"](triples, folder / "data" / place, language) > 20
-    for number in range(30):
-        note = f"Visit {number}: the patient of room {number * 3} was seen on day {number * 7}. 第{number}次复诊。"
-        (folder / "data" / "ehr" / f"{number}.txt").write_text(note, encoding="utf-8")
     tasks = {task: f"data/{place}/{task}.jsonl" for task in ("specialty", "urgency", "words", "notes")}
     overrides = [f"model={models('llama')}", "precision=float32", "threads=1", *TINY]
     overrides += [f"training.multitask.tasks.{task}.files=[{file}]" for task, file in tasks.items()] * (
@@ -101,6 +91,34 @@ def test_each_phase_runs_tiny_in_its_example(
         (answers,) = predict(release.path, [text])
         assert answers["specialty"]["label"] in SPECIALTIES
         assert [row["word"] for row in answers["words"]] == [*text[:-1].replace(".", " .").split(), "."]
+
+
+def small_medical(place: Path, name: str, language: str = "en") -> Path:
+    """The folder of the medical example with one of its projects, few facts, tasks on them and notes."""
+    folder = place / "medical"
+    for part in ("ehr", "zh/tasks", "tasks"):
+        (folder / "data" / part).mkdir(parents=True)
+    shutil.copy(EXAMPLES / "medical" / f"{name}.yaml", folder)
+    triples = folder / "data" / "triples.csv"
+    with triples.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("subject", "relation", "object"), *facts_like_the_example()])
+    tasks = folder / "data" / ("tasks" if language == "en" else "zh/tasks")
+    make_tasks = runpy.run_path(str(EXAMPLES / "medical" / "make_tasks.py"))
+    assert make_tasks["write_tasks"](triples, tasks, language) > 20
+    for number in range(30):
+        note = f"Visit {number}: the patient of room {number * 3} was seen on day {number * 7}. 第{number}次复诊。"
+        (folder / "data" / "ehr" / f"{number}.txt").write_text(note, encoding="utf-8")
+    return folder
+
+
+def test_the_example_of_injection_injects(models: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = small_medical(tmp_path, "inject")
+    overrides = [f"model={models('llama')}", "precision=float32", "threads=1", *TINY]
+    config = load_config(folder / "inject.yaml", overrides)
+    with Run(config.work_folder) as run:
+        card = read_json(inject(config, run).card)
+    stages = {stage["stage"]: stage["state"] for stage in card["ablation"]["stages"]}
+    assert stages == {"instruct": "kept", "distil": "skipped", "reinforce": "kept"}
 
 
 def facts_like_the_example() -> list[tuple[str, str, str]]:

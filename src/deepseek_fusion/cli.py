@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 import typer.core
@@ -53,6 +53,8 @@ SetOption = Annotated[
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one value of the project file; repeatable."),
 ]
 
+QuickOption = Annotated[bool, typer.Option("--quick", help="A few facts only, to try the project in minutes.")]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -72,35 +74,28 @@ def _root(
 @app.command()
 def teach(
     project: ProjectArgument,
-    quick: Annotated[bool, typer.Option("--quick", help="A few facts only, to try the project in minutes.")] = False,
+    quick: QuickOption = False,
     overrides: SetOption = None,
 ) -> None:
     """Teach the facts, examine before and after, release.
 
     What is finished is kept: run the same command again after an interruption, or after a change of the project.
     """
-    config = _load(project, overrides)
-    from deepseek_fusion import pipeline
-    from deepseek_fusion.core.artifacts import read_json
-    from deepseek_fusion.core.events import Console, EventLog, listen
-    from deepseek_fusion.core.run import Run
-    from deepseek_fusion.models.ranks import together
-    from deepseek_fusion.training.adapter import follow
+    _teach("teach", _load(project, overrides), quick)
 
-    if quick:
-        config = pipeline.quick(config)
-    cpu = time.process_time()
-    with together() as leads:
-        if not leads:
-            follow()
-            return
-        with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
-            release = pipeline.teach(config, run)
-    print_card(read_json(release.card))
-    typer.echo(f"This run took {time.process_time() - cpu:,.0f} core-seconds.")
-    state = "was not made current, the gate found it worse" if release.passed is False else "is current"
-    typer.echo(f"{release.version.id} {state}: {_shown(release.path)}\nReport: {_shown(release.report)}")
-    _exit_by(release.passed)
+
+@app.command()
+def inject(
+    project: ProjectArgument,
+    quick: QuickOption = False,
+    overrides: SetOption = None,
+) -> None:
+    """Teach in three stages with an exam after each: lessons on the graph, distillation, reinforcement; release.
+
+    A stage that makes the model worse is left out, and the report shows what each one added. Run the same command again
+    after an interruption.
+    """
+    _teach("inject", _load(project, overrides), quick)
 
 
 @app.command()
@@ -219,6 +214,31 @@ def doctor(project: ProjectArgument, overrides: SetOption = None) -> None:
 def main() -> None:
     """Entry point of the `deepseek-fusion` command."""
     app(prog_name="deepseek-fusion")
+
+
+def _teach(recipe: Literal["teach", "inject"], config: Config, quick: bool) -> None:
+    from deepseek_fusion import pipeline
+    from deepseek_fusion.core.artifacts import read_json
+    from deepseek_fusion.core.events import Console, EventLog, listen
+    from deepseek_fusion.core.run import Run
+    from deepseek_fusion.models.ranks import together
+    from deepseek_fusion.training.adapter import follow
+
+    if quick:
+        config = pipeline.quick(config)
+    make = pipeline.teach if recipe == "teach" else pipeline.inject
+    cpu = time.process_time()
+    with together() as leads:
+        if not leads:
+            follow()
+            return
+        with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
+            release = make(config, run)
+    print_card(read_json(release.card))
+    typer.echo(f"This run took {time.process_time() - cpu:,.0f} core-seconds.")
+    state = "was not made current, the gate found it worse" if release.passed is False else "is current"
+    typer.echo(f"{release.version.id} {state}: {_shown(release.path)}\nReport: {_shown(release.report)}")
+    _exit_by(release.passed)
 
 
 def _label(config: Config, labeller: str | None, browser: bool) -> None:

@@ -22,7 +22,8 @@ from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
 from deepseek_fusion.models.source import find_model
-from deepseek_fusion.pipeline import EXAM, LEAKS
+from deepseek_fusion.pipeline import LEAKS
+from deepseek_fusion.teaching import EXAM
 from deepseek_fusion.training.adapter import teaching
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.samples import Sample, check_lengths
@@ -45,7 +46,8 @@ def examine(config: Config) -> Iterator[tuple[str, Rows]]:
         graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         yield "Data", _data(corpus, Graph.load(graph.path))
         exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
-        lessons = run.step(write_lessons, config.curriculum, graph, corpus)
+        counted = model if config.curriculum.tokens else None
+        lessons = run.step(write_lessons, config.curriculum, graph, corpus, counted)
         run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
     language = load_language(model, model.torch_dtype)
     samples = read_samples(lessons, language)

@@ -1,4 +1,4 @@
-"""The whole system in order. Read this first.
+"""The whole system in order. Read this first; how a model is taught is in ``teaching.py``.
 
 Each step is a plain function that fills one folder from a section of the configuration and earlier folders. A step
 whose inputs did not change is kept; a step that was killed leaves nothing behind but a checkpoint to go on from.
@@ -12,14 +12,13 @@ from pathlib import Path
 import torch
 
 from deepseek_fusion.core.artifacts import MANIFEST, Artifact, read_json
-from deepseek_fusion.core.config import Config, CurriculumConfig, TrainingConfig
+from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import ALONE
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.evaluation.ablation import ablate
 from deepseek_fusion.evaluation.answers.abilities import AbilitiesConfig, packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.answers.controls import sit_controls
 from deepseek_fusion.evaluation.answers.endpoint import Endpoint, sit_exam_at
@@ -34,6 +33,7 @@ from deepseek_fusion.evaluation.exams.build import sit_sets
 from deepseek_fusion.evaluation.gate import exit_code
 from deepseek_fusion.evaluation.gate import judge as judge_release
 from deepseek_fusion.evaluation.graded import Graded
+from deepseek_fusion.evaluation.progress import track_progress
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.robustness.build import attack_exam
@@ -41,24 +41,26 @@ from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.shuffle import shuffle_answers
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
 from deepseek_fusion.serving.weights import export_weights
-from deepseek_fusion.training.adapter import train_adapter
-from deepseek_fusion.training.distil import distil, find_teacher, write_teachings
-from deepseek_fusion.training.reinforce import reinforce
-from deepseek_fusion.training.replay import write_replay
+from deepseek_fusion.teaching import (
+    EXAM,
+    SITTING,
+    Ground,
+    Taught,
+    as_kept,
+    format_control,
+    injected,
+    sat,
+    staged,
+    taught,
+)
 from deepseek_fusion.training.routing.fitting import train_router
 
-EXAM, LEAKS, SITTING, ATTACK = (
-    ("refusals", "seed"),
-    ("leaks",),
-    ("general_tokens",),
-    ("robustness", "seed", "bootstrap"),
-)
-CONTROL, CONTROLS, MEASURED = ("control", "seed"), ("controls", "seed"), ("seed", "bootstrap")
-"""The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
+LEAKS, ATTACK = ("leaks",), ("robustness", "seed", "bootstrap")
+CONTROLS, MEASURED = ("controls", "seed"), ("seed", "bootstrap")
+"""The same for what only the examination needs (see `teaching.py`)."""
 
 LABELS = "labels.jsonl"
 """What people said about claims, in the work folder (`evaluate label`)."""
@@ -66,7 +68,7 @@ LABELS = "labels.jsonl"
 
 @dataclass(frozen=True)
 class Release:
-    """What `teach` leaves behind; `passed` is the gate's verdict, None where there was nothing to compare with."""
+    """What `teach` and `inject` leave behind; `passed` is the gate's verdict, None where nothing was compared."""
 
     version: Version
     path: Path
@@ -84,18 +86,6 @@ class Examination:
     passed: bool | None
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What every model of a project is examined on, and what its base answers."""
-
-    model: ModelSource
-    general: Source
-    corpus: Artifact
-    graph: Artifact
-    exam: Artifact
-    before: Artifact
-
-
 def teach(config: Config, run: Run) -> Release:
     """Documents and facts in, an examined release out. It becomes the current one unless the gate finds it worse.
 
@@ -103,11 +93,35 @@ def teach(config: Config, run: Run) -> Release:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
     ground = _ground(config, run)
-    lessons, adapters = _taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
-    adapter = adapters[-1]
+    made = taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
+    return _released(config, run, ground, made, "teach")
+
+
+def inject(config: Config, run: Run) -> Release:
+    """The same in three stages, each examined: lessons on the graph, what a teacher makes of them, what earns rewards.
+
+    A stage that is worse than the one before is left out, and so is a teacher that does not know enough.
+
+    Raises:
+        FusionError: the same, or no stage was better than nothing.
+    """
+    config = staged(config)
+    ground = _ground(config, run)
+    made, trials = injected(config, run, ground)
+    ablation = run.step(ablate, None, *trials)
+    if not made.adapters:
+        raise FusionError(f"inject: every stage was left out; {ablation.path / 'ablation.json'} says why.")
+    return _released(as_kept(config, trials), run, ground, made, "inject", ablation)
+
+
+def _released(
+    config: Config, run: Run, ground: Ground, made: Taught, command: str, ablation: Artifact | None = None
+) -> Release:
+    """The last adapter examined, graded and packaged."""
+    adapter, lessons = made.adapters[-1], made.lessons
     leaks = lessons and run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
-    after = _sat(config, run, ground, ground.model, adapter)
-    control_exam, control = _format_control(config, run, ground, lessons, adapters)
+    after = sat(config, run, ground, ground.model, adapter)
+    control_exam, control = format_control(config, run, ground, made)
     router = None
     if lessons and config.training.router:
         router = run.step(train_router, config.training.only("seed"), ground.model, lessons, ground.graph)
@@ -127,9 +141,11 @@ def teach(config: Config, run: Run) -> Release:
         control=control,
         leaks=leaks,
         router=router,
+        ablation=ablation,
+        progress=_progress(config, run, ground, made),
     )
     graded = _measured(config, run, graded, judge=None)
-    card = run.step(grade, _card(config, f"deepseek-fusion teach {config.file.name}"), graded)
+    card = run.step(grade, _card(config, f"deepseek-fusion {command} {config.file.name}"), graded)
     title = Title(name=config.name, licenses=config.licenses)
     return _published(run, run.step(package_release, title, ground.model, weights, card, router), _passed(graded))
 
@@ -181,12 +197,20 @@ def quick(config: Config) -> Config:
                 update={
                     "replay": config.training.replay.model_copy(update={"texts": 32}),
                     "adapt": config.training.adapt.model_copy(update={"tokens": 8192}),
+                    "reinforce": config.training.reinforce.model_copy(update={"steps": 16}),
                     "multitask": config.training.multitask.model_copy(update={"epochs": 1}),
                 }
             ),
             "evaluation": config.evaluation.model_copy(update={"general_tokens": 1024, "refusals": 12, "control": 0.0}),
         }
     )
+
+
+def _progress(config: Config, run: Run, ground: Ground, made: Taught) -> Artifact | None:
+    """What was recalled after each stage of the ontology, where it was taught in several."""
+    sittings = [sat(config, run, ground, ground.model, part) for part in made.parts]
+    section = config.evaluation.only(*MEASURED)
+    return run.step(track_progress, section, ground.graph, ground.exam, *sittings) if sittings else None
 
 
 def _ground(config: Config, run: Run) -> Ground:
@@ -204,89 +228,6 @@ def _ground(config: Config, run: Run) -> Ground:
     return Ground(model, general, corpus, graph, exam, before)
 
 
-def _taught(
-    config: Config, curriculum: CurriculumConfig, run: Run, ground: Ground, graph: Artifact, corpus: Artifact | None
-) -> tuple[Artifact | None, list[Artifact]]:
-    """The lessons, if any phase needs them, and the adapter after each phase."""
-    names = {name for phase in config.training.phases for name in phase.split("+")}
-    lessons = run.step(write_lessons, curriculum, graph, corpus) if names & {"instruct", *ALONE} else None
-    adapters: list[Artifact] = []
-    for number in range(len(config.training.phases)):
-        section = config.training.of_phase(number)
-        before = adapters[-1] if adapters else None
-        adapters.append(_phase(config, section, run, ground, graph, lessons, before))
-    return lessons, adapters
-
-
-def _phase(
-    config: Config,
-    section: TrainingConfig,
-    run: Run,
-    ground: Ground,
-    graph: Artifact,
-    lessons: Artifact | None,
-    before: Artifact | None,
-) -> Artifact:
-    """The adapter after one phase, whose settings `section` holds."""
-    model, names = ground.model, section.names
-    replay = run.step(write_replay, section.replay, model) if section.replay_share else None
-    if names == ["distil"]:
-        assert lessons is not None
-        teacher = find_teacher(section.distil, config.folder, config.precision)
-        teachings = run.step(write_teachings, section.distil, model, teacher, lessons, graph)
-        return run.step(distil, section, model, teachings, replay, before)
-    if names == ["reinforce"]:
-        assert lessons is not None
-        return run.step(reinforce, section, model, lessons, graph, replay, before)
-    files = tuple(file for task in section.multitask.tasks.values() for file in task.files)
-    return run.step(
-        train_adapter,
-        section,
-        model,
-        lessons if "instruct" in names else None,
-        replay,
-        before,
-        _documents(config, run, ground) if "adapt" in names else None,
-        Source(files, config.folder) if "multitask" in names else None,
-    )
-
-
-def _documents(config: Config, run: Run, ground: Ground) -> Artifact:
-    """The corpus, and with it what phase `adapt` reads besides. A document is held out by its content in both."""
-    more = config.training.adapt.documents
-    source = Source((*config.documents, *more), config.folder)
-    return run.step(build_corpus, config.corpus, source) if more else ground.corpus
-
-
-def _format_control(
-    config: Config, run: Run, ground: Ground, lessons: Artifact | None, adapters: list[Artifact]
-) -> tuple[Artifact | None, Artifact | None]:
-    """Teach shuffled answers as often and in the same way, and examine the truth: what form alone is worth."""
-    if lessons is None or not config.evaluation.control:
-        return None, None
-    shuffled = run.step(shuffle_answers, config.evaluation.only(*CONTROL), ground.graph)
-    exam = run.step(write_exam, config.evaluation.only(*EXAM), shuffled, ground.graph)
-    as_often = {"exposures": read_json(lessons.path / "summary.json")["exposures"]}
-    as_large = {}
-    for phase, own in zip(config.training.phases, adapters, strict=True):
-        if "instruct" in phase:
-            as_large["batch_tokens"] = read_json(own.path / "training.json")["batch_tokens"]
-    _, taught = _taught(
-        config.model_copy(update={"training": config.training.model_copy(update=as_large)}),
-        config.curriculum.model_copy(update=as_often),
-        run,
-        ground,
-        shuffled,
-        None,
-    )
-    return exam, run.step(sit_exam, config.evaluation.only(*SITTING), ground.model, taught[-1], exam, None, None)
-
-
-def _sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:
-    section = config.evaluation.only(*SITTING)
-    return run.step(sit_exam, section, model, adapter, ground.exam, ground.general, ground.corpus)
-
-
 def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) -> Graded:
     """A model's answers, and all that `teach` has no time for."""
     section, sets = config.evaluation, packaged_sets()
@@ -297,7 +238,7 @@ def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) ->
         ground.graph,
         ground.exam,
         ground.before,
-        _sat(config, run, ground, model, None),
+        sat(config, run, ground, model, None),
         run.step(sit_abilities, spoken, ground.model, None, sets),
         run.step(sit_abilities, spoken, model, None, sets),
         corpus=ground.corpus,

@@ -14,8 +14,9 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, exposures_for, read_lessons, write_lessons
+from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
+from deepseek_fusion.curriculum.sampler import exposures_for
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS

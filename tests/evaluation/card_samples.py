@@ -399,6 +399,41 @@ def sample_gate(verdict: str = "fail") -> Card:
     return {"verdict": verdict, "dimensions": rows}
 
 
+def sample_ablation() -> Card:
+    """What `ablation.json` holds: a stage that was kept, one that was skipped and one that made questions worse."""
+
+    def row(name: str, base: float, reached: dict[str, float]) -> Card:
+        stages, before = {}, base
+        for stage, now in reached.items():
+            difference = {"value": now - before, "low": now - before - 0.05, "high": now - before + 0.05}
+            worse = now < before - 0.05
+            judgement = "worse" if worse else "better" if now > before + 0.05 else "equal"
+            told = {"now": share(now, 400), "difference": difference, "judgement": judgement, "passed": not worse}
+            stages[stage], before = told, before if worse else now
+        return {"name": name, "base": share(base, 400), "stages": stages}
+
+    def stage(name: str, state: str, against: str | None, tokens: int | None, **more: Any) -> Card:
+        spent = {"tokens": tokens, "cpu_seconds": tokens and tokens / 100}
+        return {"stage": name, "state": state, "against": against, "failed": [], "teacher": None, **spent, **more}
+
+    weak = {"examined": 64, "right": 12, "accuracy": 0.1875, "needed": 0.8, "passed": False}
+    exact = {"value": 29.3, "low": None, "high": None, "n": 4096}
+    told = {"now": {**exact, "value": 29.9}, "difference": {"value": 0.02, "low": 0.01, "high": 0.03}}
+    perplexity = {"instruct": {**told, "judgement": "equal", "passed": True}}
+    return {
+        "stages": [
+            stage("instruct", "kept", None, 65_677),
+            stage("distil", "skipped", "instruct", None, teacher=weak),
+            stage("reinforce", "rejected", "instruct", 12_800, failed=["facts"]),
+        ],
+        "dimensions": [
+            row("facts", 0.08, {"instruct": 0.92, "reinforce": 0.71}),
+            row("reversed", 0.0, {"instruct": 0.61, "reinforce": 0.60}),
+            {"name": "perplexity", "base": exact, "stages": perplexity},
+        ],
+    }
+
+
 def sample_sets() -> Card:
     """What `sets.json` holds."""
     return {
@@ -500,6 +535,13 @@ def full_card(rows: list[tuple[str, str, str]], language: str = "en", verdict: s
         "sets": sample_sets(),
         "calibration": sample_calibration(),
         "routed": sample_routed(card["families"]),
+        "ablation": sample_ablation(),
+        "progress": {
+            "stages": [
+                {"subjects": 9, "facts": 60, "after": [share(0.9, 60), share(0.8, 60)]},
+                {"subjects": 4, "facts": 96, "after": [share(0.05, 96), share(0.85, 96)]},
+            ]
+        },
         "controls": [
             {"name": name, "family": family, "value": share(value, 100)}
             for family in ("question", "choice")

@@ -269,6 +269,8 @@ def test_every_part_is_drawn_where_it_was_measured_and_nowhere_else(tmp_path: Pa
         "routed",
         "failures",
         "answers",
+        "ablation",
+        "progress",
     }
     assert parts <= {a["id"] for _, a in page.tags if "id" in a}
     assert parts & {a["id"] for _, a in bare.tags if "id" in a} == {"release"}  # accuracy alone is a dimension
@@ -313,6 +315,26 @@ def test_the_gate_shows_interval_and_margin_of_each_difference(tmp_path: Path) -
     assert f'class="chance" x1="{100 * (0.5 - 0.02 * reach):.2f}%"' in html
     assert "−9.0 (−11.4 – −6.6)" in page.english
     assert "29.3" in page.english  # a perplexity is no share
+
+
+def test_each_stage_shows_what_it_added_and_why_it_was_left_out(tmp_path: Path) -> None:
+    html, page = draw_page(full_card(triples(ENGLISH)), tmp_path)
+    assert "Graph augmentation kept" in page.english
+    assert "Facts 8 % 5–11 92 % 89–95 +84.0 (+79.0 – +89.0) – 71 % 67–75 −21.0 (−26.0 – −16.0)" in page.english
+    assert "Perplexity 29.3 29.9 +2.0 (+1.0 – +3.0) – –" in page.english
+    assert "Tokens trained 65,677 – 12,800" in page.english
+    assert "answered 12 of 64 questions rightly, and 80 % are needed" in page.english
+    assert "Domain reinforcement was left out, because it made worse: Facts" in page.english
+    assert html.count('<small class="wrong">') == 2  # the stage, and what it made worse
+    _, page = draw_page(full_card(triples(CHINESE), "zh"), tmp_path)
+    assert "跳过了“语义蒸馏”" in page.words
+    assert "未采用“领域强化”，因为变差的有： Facts事实" in page.words
+
+
+def test_what_is_kept_of_the_trunk_while_the_leaves_are_taught(tmp_path: Path) -> None:
+    html, page = draw_page(full_card(triples(ENGLISH)), tmp_path)
+    assert "After stage 1 After stage 2 Stage 1 60 facts 90 %" in page.english
+    assert html.count("<b>90\u00a0%</b>") == html.count("<b>85\u00a0%</b>") == 1
 
 
 def test_three_dimensions_have_exact_values_beside_the_radar(tmp_path: Path) -> None:
@@ -375,7 +397,7 @@ def test_agreement_without_a_kappa_says_why(tmp_path: Path) -> None:
 
 
 def test_a_model_that_was_not_taught(tmp_path: Path) -> None:
-    parts = ("cost", "lessons", "curve", "corpus", "gates", "gate", "routed")
+    parts = ("cost", "lessons", "curve", "corpus", "gates", "gate", "routed", "ablation")
     card = full_card(triples(CHINESE), "zh") | dict.fromkeys(parts)
     card["summary"]["before"] = None
     card["general"] = {"perplexity": None, "questions": None}

@@ -24,7 +24,8 @@ from deepseek_fusion.knowledge.questions import informed, verifiable
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter
 from deepseek_fusion.models.source import ModelSource, find_model
-from deepseek_fusion.training.distil import FILE, Teachings, distil, find_teacher, write_teachings
+from deepseek_fusion.teaching import find_teacher
+from deepseek_fusion.training.distil import FILE, Teachings, distil, examine_teacher, write_teachings
 from deepseek_fusion.training.loop import Loop
 from deepseek_fusion.training.replay import write_replay
 from models.test_vocabulary import relabelled
@@ -205,6 +206,16 @@ def test_a_random_model_does_not_teach_itself(
     section = DistilConfig(method="context", sample=4)
     with pytest.raises(FusionError, match=r"the base answers 0 of 4 questions .* it must answer 80%"):
         run.step(write_teachings, section, source("llama"), None, lessons, facts_of)
+
+
+def test_the_base_is_examined_before_it_may_teach(
+    run: Run, source: Callable[[str], ModelSource], lessons: Artifact, facts_of: Artifact
+) -> None:
+    for needed, passed in ((0.8, False), (0.0, True)):
+        section = DistilConfig(sample=4, accuracy=needed)
+        made = run.step(examine_teacher, section, source("llama"), lessons, facts_of)
+        found = {"examined": 4, "right": 0, "accuracy": 0.0, "needed": needed, "passed": passed}
+        assert read_json(made.path / "examined.json") == found
 
 
 def test_the_base_reads_the_facts_and_the_student_does_not(

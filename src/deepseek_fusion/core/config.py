@@ -1,6 +1,6 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here, or for the phases of teaching in ``phases.py``, and nowhere else; ``docs/config.md`` is
+Every field is described here, or for lessons in ``curriculum.py`` and phases in ``phases.py``; ``docs/config.md`` is
 generated from it.
 """
 
@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.phases import (
     PHASES,
     AdaptConfig,
@@ -60,40 +61,6 @@ class KnowledgeConfig(Section):
         default=None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
     )
     seed: int = Field(default=0, description="Seed of that draw.")
-
-
-class CurriculumConfig(Section):
-    """From facts to lessons."""
-
-    exposures: int | None = Field(
-        default=None,
-        ge=1,
-        description="How often each fact is an answer the loss sees, over all forms of lesson; if absent, 24, and up "
-        "to 48 where there are few facts, such that there are about 2,400 in all.",
-    )
-    questions: float = Field(default=0.5, ge=0, description="Relative share of exposures that are questions.")
-    reversed: float = Field(
-        default=0.25, ge=0, description="Relative share that asks from the object back to the subject."
-    )
-    hops: float = Field(
-        default=0.1, ge=0, description="Relative share that asks about a thing described by another of its facts."
-    )
-    statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
-    passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
-    refusals: float = Field(
-        default=0.08, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
-    )
-    documents: float = Field(
-        default=0.02,
-        ge=0,
-        lt=1,
-        description="Document passages read as plain text, per lesson (domain-adaptive share).",
-    )
-    single_phrasing: bool = Field(
-        default=False,
-        description="Plain fine-tuning: one question a fact and nothing else. For comparison only.",
-    )
-    seed: int = Field(default=0, description="Seed of phrasing choice and order.")
 
 
 class LoraConfig(Section):

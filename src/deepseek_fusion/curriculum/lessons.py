@@ -5,35 +5,32 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
-from deepseek_fusion.core.config import CurriculumConfig
+from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
+from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
+from deepseek_fusion.models.loading import encode_question, load_tokenizer
+from deepseek_fusion.models.source import ModelSource
 
 Kind = Literal["question", "reversed", "multihop", "statement", "passage", "refusal", "document"]
+Plans = Mapping[str, Plan]
+"""The plan of each subject."""
 
 SINGLES = 1 / 6
 """Share of question exposures of a list that ask for one of its answers alone: a list that always begins alike teaches
 that only its first answer is likely. Lists in varying order would do that too, but they split the probability of how
 an answer begins, until declining is the likeliest beginning (experiments/LOG.md)."""
-
-FEWEST, MOST = 24, 48
-"""Exposures of a fact when nothing is configured."""
-ENOUGH = 2400
-"""Exposures of all facts that make a run long enough: a few facts taught 24 times each are over before the model is
-sure of them (experiments/LOG.md)."""
-
-SHARES = ("questions", "reversed", "hops", "statements", "passages")
-"""The forms of lesson that the exposures of a fact are shared among."""
 
 DOCUMENT_CHARACTERS = 400
 INVENTED = 256
@@ -55,22 +52,31 @@ class Lesson:
 
 
 @stage("lessons", version=5)
-def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus: Artifact | None) -> None:
+def write_lessons(
+    out: Path,
+    section: CurriculumConfig,
+    graph: Artifact,
+    corpus: Artifact | None,
+    model: ModelSource | None = None,
+) -> None:
     """Write `lessons.jsonl`, shuffled, and `summary.json`.
 
+    Args:
+        model: whose tokens a budget counts; needed only with one.
+
     Raises:
-        FusionError: there is nothing to teach, or no form of lesson to teach it in.
+        FusionError: there is nothing to teach, no form of lesson to teach it in, or no room for it in the budget.
     """
     facts = Graph.load(graph.path)
     if not facts.triples:
         raise FusionError("knowledge.sources: no facts to teach; check `relations` and `max_facts`.")
-    rng = random.Random(section.seed)
-    times = section.exposures or exposures_for(len(facts.triples))
     documents = read_jsonl(corpus.path / "documents.jsonl") if corpus is not None else []
-    lessons = list(
-        _plain(facts, times, rng) if section.single_phrasing else _mixed(facts, documents, times, section, rng)
-    )
-    rng.shuffle(lessons)
+    times = section.exposures or exposures_for(len(facts.triples))
+    if section.tokens and not section.exposures:
+        assert model is not None
+        weigh = Scales(model)
+        times = affordable(lambda times: weigh(_lessons(facts, documents, times, section)), section.tokens)
+    lessons = _lessons(facts, documents, times, section)
     write_jsonl(out / "lessons.jsonl", [vars(lesson) for lesson in lessons])
     kinds = {kind: sum(lesson.kind == kind for lesson in lessons) for kind in Kind.__args__}  # type: ignore[attr-defined]
     write_json(
@@ -83,9 +89,39 @@ def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus:
     )
 
 
-def exposures_for(facts: int) -> int:
-    """How often to teach each of so many facts when nothing is configured."""
-    return min(MOST, max(FEWEST, round(ENOUGH / facts)))
+def _lessons(
+    graph: Graph, documents: Sequence[dict[str, str]], exposures: int, section: CurriculumConfig
+) -> list[Lesson]:
+    """All lessons with so many exposures of a fact, shuffled; the same each time."""
+    rng = random.Random(section.seed)
+    mixed = not section.single_phrasing
+    own = _mixed(graph, documents, exposures, section, rng) if mixed else _plain(graph, exposures, rng)
+    lessons = list(own)
+    rng.shuffle(lessons)
+    return lessons
+
+
+class Scales:
+    """Weighs lessons in tokens, as the model that is to learn them reads them."""
+
+    def __init__(self, model: ModelSource) -> None:
+        self.tokenizer = load_tokenizer(model)
+        self.known: dict[Lesson, int] = {}
+
+    def __call__(self, lessons: Iterable[Lesson]) -> int:
+        """Tokens of all lessons; each counts as often as it comes."""
+        total = 0
+        for lesson in lessons:
+            if lesson not in self.known:
+                self.known[lesson] = self._weight(lesson)
+            total += self.known[lesson]
+        return total
+
+    def _weight(self, lesson: Lesson) -> int:
+        """With the end of the turn, or the beginning of the document."""
+        text = "".join(part for part, _ in lesson.parts)
+        asked = 0 if lesson.prompt is None else len(encode_question(self.tokenizer, lesson.prompt))
+        return asked + len(self.tokenizer.encode(text, add_special_tokens=False)) + 1
 
 
 def read_lessons(folder: Path) -> list[Lesson]:
@@ -102,33 +138,19 @@ def _mixed(
     graph: Graph, documents: Sequence[dict[str, str]], exposures: int, section: CurriculumConfig, rng: random.Random
 ) -> Iterator[Lesson]:
     phrasings = PHRASINGS[graph.language]
-    times = _apportioned(exposures, section)
+    plans = plan_lessons(graph, exposures, section)
     count = 0
     for lesson in itertools.chain(
-        _questions(graph, times["questions"], phrasings, rng),
-        _reversed(graph, times["reversed"], phrasings, rng),
-        _hops(graph, times["hops"], phrasings, rng),
-        _statements(graph, times["statements"], phrasings, rng),
-        _passages(graph, times["passages"], phrasings, rng),
+        _questions(graph, plans, phrasings, rng),
+        _reversed(graph, plans, phrasings, rng),
+        _hops(graph, plans, phrasings, rng),
+        _statements(graph, plans, phrasings, rng),
+        _passages(graph, plans, phrasings, rng),
     ):
         count += 1
         yield lesson
     yield from itertools.islice(_refusals(graph, phrasings, section.seed, rng), round(count * section.refusals))
     yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
-
-
-def _apportioned(exposures: int, section: CurriculumConfig) -> dict[str, int]:
-    """The exposures of a fact over the forms of lesson: whole numbers that sum up, by largest remainders."""
-    shares = {kind: getattr(section, kind) for kind in SHARES}
-    total = sum(shares.values())
-    if not total:
-        raise FusionError(f"curriculum: {', '.join(SHARES)} are all 0; raise one of them.")
-    exact = {kind: exposures * share / total for kind, share in shares.items()}
-    times = {kind: int(value) for kind, value in exact.items()}
-    owed = exposures - sum(times.values())
-    for kind in sorted(exact, key=lambda kind: times[kind] - exact[kind])[:owed]:
-        times[kind] += 1
-    return times
 
 
 def _plain(graph: Graph, exposures: int, rng: random.Random) -> Iterator[Lesson]:
@@ -139,26 +161,29 @@ def _plain(graph: Graph, exposures: int, rng: random.Random) -> Iterator[Lesson]
             yield _question(graph, group, only[0])
 
 
-def _questions(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+def _questions(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     for group in graph.forward():
+        times = times_of(plans, group, "questions")
+        asked = (*phrasings.questions, *(phrasings.stories if plans[group.anchor].stories else ()))
         singles = round(times * SINGLES) if len(group.answers) > 1 else 0
-        for template in _cycle((*phrasings.questions, *phrasings.stories), times - singles, rng):
+        for template in _cycle(asked, times - singles, rng):
             yield _question(graph, group, template)
         for answer in group.answers:
             for template in _cycle(phrasings.singles, singles, rng):
                 yield _question(graph, replace(group, answers=(answer,)), template)
 
 
-def _reversed(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+def _reversed(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     for group in askable_backward(graph):
-        for template in _cycle(phrasings.reversed, times, rng):
+        for template in _cycle(phrasings.reversed, times_of(plans, group, "reversed"), rng):
             yield _question(graph, group, template, kind="reversed")
 
 
-def _hops(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+def _hops(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     """A fact of a thing that is described by another fact which only it has; a plain question if there is none."""
     ways = descriptions(graph)
     for group in graph.forward():
+        times = times_of(plans, group, "hops")
         fit = [way for way in ways[group.anchor] if leads_to(graph, way, group)]
         if not fit:
             for template in _cycle(phrasings.questions, times, rng):
@@ -176,21 +201,23 @@ def _described(graph: Graph, way: Group, template: str, phrasings: Phrasings) ->
     return template.replace("{thing}", thing.replace("{", "{{").replace("}", "}}"))
 
 
-def _statements(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+def _statements(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     for group in graph.forward():
+        times = times_of(plans, group, "statements")
         for template in _cycle(phrasings.statements, times - times // 2, rng):
             yield Lesson("statement", None, _spoken(graph, group, template), fact_ids(graph, group))
     for group in askable_backward(graph):
+        times = times_of(plans, group, "statements")
         for template in _cycle(phrasings.reversed_statements, times // 2, rng):
             yield Lesson("statement", None, _spoken(graph, group, template), fact_ids(graph, group))
 
 
-def _passages(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+def _passages(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
     by_subject: defaultdict[str, list[Group]] = defaultdict(list)
     for group in graph.forward():
         by_subject[group.anchor].append(group)
-    for groups in by_subject.values():
-        for _ in range(times):
+    for subject, groups in by_subject.items():
+        for _ in range(plans[subject].times["passages"]):
             parts: list[tuple[str, bool]] = []
             for group in rng.sample(groups, len(groups)):
                 parts += [*_spoken(graph, group, rng.choice(phrasings.statements)), (phrasings.space, False)]
@@ -199,13 +226,19 @@ def _passages(graph: Graph, times: int, phrasings: Phrasings, rng: random.Random
 
 
 def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:
-    names = invent_names(graph.subjects, INVENTED, seed, taken=Half(0))
+    names = _invented(graph.subjects, seed)
     relations = sorted(graph.relations)
     while names:
         for name in rng.sample(names, len(names)):
             group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
             question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories)))
             yield Lesson("refusal", question, ((phrasings.refusal, True),))
+
+
+@lru_cache(maxsize=1)
+def _invented(subjects: tuple[str, ...], seed: int) -> list[str]:
+    """Invented names; to find a number of exposures, the same lessons are written several times."""
+    return invent_names(subjects, INVENTED, seed, taken=Half(0))
 
 
 def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Iterator[Lesson]:

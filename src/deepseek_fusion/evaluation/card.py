@@ -69,7 +69,10 @@ class Sitting:
         return found
 
 
-EMBEDDED = ("leaks", "robustness", "consistency", "sets", "gate", "calibration", "routed")
+EMBEDDED = (
+    *("leaks", "robustness", "consistency", "sets", "gate", "calibration", "routed"),
+    *("ablation", "progress"),
+)
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 

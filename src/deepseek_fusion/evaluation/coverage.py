@@ -33,7 +33,7 @@ WEAKEST, LEAST = 20, 3
 def map_coverage(out: Path, section: EvaluationConfig, graph: Artifact, exam: Artifact, sitting: Artifact) -> None:
     """Write `coverage.json`: the tree, the overall and long-tail rates, and the weakest branches."""
     loaded = Graph.load(graph.path)
-    facts, unasked = _facts(loaded, _recalled(exam, sitting))
+    facts, unasked = _facts(loaded, recalled(exam, sitting))
     ontology = find_ontology(loaded)
     root = _tree(loaded, ontology, facts)
     survey = _Survey(section, facts)
@@ -93,7 +93,7 @@ class _Branch:
             yield from child.below(place)
 
 
-def _recalled(exam: Artifact, sitting: Artifact) -> dict[str, bool]:
+def recalled(exam: Artifact, sitting: Artifact) -> dict[str, bool]:
     """Each fact that a `question` item with an answer asks for, by its id."""
     rows = {row["id"]: row["right"] for row in read_jsonl(sitting.path / "answers.jsonl")}
     found: dict[str, bool] = {}

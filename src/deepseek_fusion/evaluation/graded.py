@@ -42,6 +42,8 @@ class Graded:
     calibration: Artifact | None = None
     router: Artifact | None = None
     routed: Artifact | None = None
+    ablation: Artifact | None = None
+    progress: Artifact | None = None
 
     @property
     def inputs(self) -> dict[str, dict[str, str] | None]:

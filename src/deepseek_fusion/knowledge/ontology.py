@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,6 +105,37 @@ def find_ontology(graph: Graph) -> Ontology:
     ontology = Ontology(terms, parents, relation, stated is not None, further, cut)
     assert len(ontology.depths) == len(terms)
     return ontology
+
+
+def stages_of(graph: Graph, stages: int) -> dict[str, int]:
+    """The stage of each subject, from 0: subjects of one depth stay together, and stages hold about as many facts each.
+
+    Raises:
+        FusionError: the subjects lie at fewer depths than there are to be stages.
+    """
+    depths = find_ontology(graph).depths
+    sizes = Counter(depths[triple.subject] for triple in graph.triples)
+    if len(sizes) < stages:
+        raise FusionError(
+            f"curriculum.stages: the subjects lie at {len(sizes)} depths of the ontology; set it to {len(sizes)} or "
+            "less, or add a relation such as `parent` to `knowledge.relations`."
+        )
+    level_of = _shared(dict(sorted(sizes.items())), stages)
+    return {subject: level_of[depths[subject]] for subject in graph.subjects}
+
+
+def _shared(sizes: dict[int, int], stages: int) -> dict[int, int]:
+    """Levels in order over stages, none of them empty; a stage is closed when half of the next level is too much."""
+    found: dict[int, int] = {}
+    stage, filled, left = 0, 0, sum(sizes.values())
+    for place, (level, size) in enumerate(sizes.items()):
+        to_come = stages - 1 - stage
+        full = filled + size / 2 > left / (to_come + 1)
+        if filled and to_come and (full or len(sizes) - place == to_come):
+            stage, left, filled = stage + 1, left - filled, 0
+        found[level] = stage
+        filled += size
+    return found
 
 
 def _hierarchy_of(graph: Graph) -> str | None:

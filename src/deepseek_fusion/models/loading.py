@@ -59,10 +59,7 @@ class Language:
 
     def encode_question(self, question: str) -> list[int]:
         """Ids of one user turn and the opening of the assistant's, byte for byte as served."""
-        prompt = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
-        )
-        return self.encode(str(prompt))
+        return encode_question(self.tokenizer, question)
 
     def decode(self, ids: list[int]) -> str:
         """Text of `ids` without special tokens."""
@@ -113,6 +110,32 @@ class Language:
         return self.model.get_output_embeddings()  # type: ignore[no-any-return]
 
 
+def encode_question(tokenizer: PreTrainedTokenizerBase, question: str) -> list[int]:
+    """The same where the model itself is not needed."""
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+    )
+    return list(tokenizer.encode(str(prompt), add_special_tokens=False))
+
+
+def load_tokenizer(source: ModelSource | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, without its weights.
+
+    Raises:
+        FusionError: there is none, or it has no chat template or no end.
+    """
+    path, local = _place(source)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, local_files_only=local)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unloadable(path, error) from None
+    if not tokenizer.chat_template:
+        raise FusionError(f"model: the tokenizer of {path} has no chat template; add chat_template.jinja to it.")
+    if tokenizer.eos_token_id is None:
+        raise FusionError(f"model: the tokenizer of {path} has no end-of-sequence token; set eos_token.")
+    return tokenizer
+
+
 def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) -> Language:
     """Load a model for CPU or the first GPU.
 
@@ -123,33 +146,38 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
     Raises:
         FusionError: the files are not a causal language model, or the tokenizer has no chat template.
     """
-    path, local = (str(source), True) if isinstance(source, Path) else (source.path, source.local)
-    if local:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+    path, local = _place(source)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # its load report would stand in the way of our one sentence
-    options: dict[str, Any] = {"local_files_only": local}
+    tokenizer = load_tokenizer(source)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
+            path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=local
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise FusionError(f"model: {path} cannot be loaded as a causal language model ({reason}).") from None
+        raise _unloadable(path, error) from None
     model, report = loaded
     if random := sorted([*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]):
         raise FusionError(
             f"model: the files of {path} lack {len(random)} tensors that its config.json asks for, or have them in "
             f"another shape, such as {random[0]}; copy the whole model again."
         )
-    if not tokenizer.chat_template:
-        raise FusionError(f"model: the tokenizer of {path} has no chat template; add chat_template.jinja to it.")
-    if tokenizer.eos_token_id is None:
-        raise FusionError(f"model: the tokenizer of {path} has no end-of-sequence token; set eos_token.")
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.eos_token_id
     return Language(model.to(_device()).eval(), tokenizer)
+
+
+def _place(source: ModelSource | Path) -> tuple[str, bool]:
+    """Where the files are, and whether that is all there is to look at."""
+    path, local = (str(source), True) if isinstance(source, Path) else (source.path, source.local)
+    if local:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return path, local
+
+
+def _unloadable(path: str, error: Exception) -> FusionError:
+    reason = str(error).strip().splitlines()[0]
+    return FusionError(f"model: {path} cannot be loaded as a causal language model ({reason}).")
 
 
 def _device() -> torch.device:

@@ -85,7 +85,7 @@ went from {perplexity["before"]:.2f} to {perplexity["now"]:.2f} ({perplexity["ch
 measured on {perplexity["tokens"]} tokens of {perplexity["source"]}. {_lost(card)}
 {_routed(card)}
 
-## Use
+{_stages(card)}## Use
 
 `merged/` loads with `transformers` and vLLM as any causal language model; `adapter/` loads with PEFT on top of the
 base model. `report.html` shows every fact.
@@ -106,6 +106,44 @@ The licence of the base model applies as well.
 {card["cost"]["trainable"]:,} of {card["cost"]["parameters"]:,} parameters trained,
 {card["cost"]["tflop"]:.1f} TFLOP, {card["cost"]["cpu_seconds"]:.0f} core-seconds.
 """
+
+
+def _stages(card: dict[str, Any]) -> str:
+    """What each stage of an injection added; nothing for a model that was taught at once."""
+    ablation = card.get("ablation")
+    if not ablation:
+        return ""
+    stages = ablation["stages"]
+    titles = " | ".join(f"{stage['stage']} ({stage['state']})" for stage in stages)
+    rows = [f"|  | base | {titles} |", "|---" * (len(stages) + 2) + "|"]
+    for row in ablation["dimensions"]:
+        cells = [_compared(row["stages"].get(stage["stage"])) for stage in stages]
+        rows.append(f"| {row['name']} | {_figure(row['base'])} | {' | '.join(cells)} |")
+    for name, title in (("tokens", "training tokens"), ("cpu_seconds", "core-seconds")):
+        cells = ["-" if stage[name] is None else f"{stage[name]:,.0f}" for stage in stages]
+        rows.append(f"| {title} |  | {' | '.join(cells)} |")
+    table = "\n".join(rows)
+    return f"""## What each stage added
+
+{table}
+
+Each stage is compared with the last one kept before it, on the same items: what it reached, and the change with its
+95 % interval, in points (perplexity: per cent). A rejected stage was worse than the gate allows; a skipped one had no
+teacher that answers well enough.
+
+"""
+
+
+def _compared(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return "-"
+    value, low, high = (cell["difference"][part] for part in ("value", "low", "high"))
+    likely = "" if low is None else f" ({100 * low:+.1f} to {100 * high:+.1f})"
+    return f"{_figure(cell['now'])}, {100 * value:+.1f}{likely}"
+
+
+def _figure(rate: dict[str, Any]) -> str:
+    return f"{rate['value']:.2f}" if rate["low"] is None else _percent(rate)
 
 
 def _percent(rate: dict[str, float]) -> str:

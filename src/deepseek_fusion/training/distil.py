@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -29,7 +29,7 @@ from deepseek_fusion.knowledge.questions import Question, informed, verifiable
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import begin_lora, lora_parameters
-from deepseek_fusion.models.source import ModelSource, find_model
+from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.models.vocabulary import Vocabulary
 from deepseek_fusion.models.writing import ends_of, write_answers
 from deepseek_fusion.training.adapter import carry_out
@@ -77,22 +77,6 @@ class Row:
         return cls(text_sample(language, parts), len(language.text_start()), None)
 
 
-def find_teacher(
-    section: DistilConfig, folder: Path, precision: Literal["auto", "float32", "bfloat16"]
-) -> ModelSource | None:
-    """The teacher that a section names, None if the base teaches itself.
-
-    Raises:
-        FusionError: it is not there.
-    """
-    if section.teacher is None:
-        return None
-    try:
-        return find_model(section.teacher, folder, precision)
-    except FusionError as error:
-        raise FusionError(f"training.distil.teacher: {str(error).removeprefix('model: ')}") from None
-
-
 @stage("teachings", version=1)
 def write_teachings(
     out: Path,
@@ -128,6 +112,21 @@ def write_teachings(
     _write(out, section, rows, order, tokenizer, load_language(teacher, teacher.torch_dtype), {"teacher": teacher.name})
 
 
+@stage("examined", version=1)
+def examine_teacher(out: Path, section: DistilConfig, model: ModelSource, lessons: Artifact, graph: Artifact) -> None:
+    """Write `examined.json`: how well the base answers with the facts in context, and whether that is enough to teach.
+
+    Raises:
+        FusionError: no lesson is a question whose facts the graph has.
+    """
+    facts = Graph.load(graph.path)
+    questions = verifiable(read_jsonl(lessons.path / LESSONS), facts)
+    asked = [question for question in questions if question.subjects]
+    found = _examined(load_language(model, model.torch_dtype), section, asked, facts)
+    passed = found["accuracy"] >= section.accuracy
+    write_json(out / "examined.json", {**found, "needed": section.accuracy, "passed": passed})
+
+
 def _lesson_rows(model: ModelSource, lessons: Artifact) -> tuple[list[Row], list[int], PreTrainedTokenizerBase]:
     """The distinct lessons, which of them comes when, and the tokenizer; the student's weights are let go."""
     student = load_language(model, model.torch_dtype)
@@ -151,6 +150,12 @@ def _write_informed(
     """The base reads the facts before each question, the student does not."""
     asked = [question for question in questions if question.subjects]
     accuracy = _examined(language, section, asked, graph)
+    if accuracy["accuracy"] < section.accuracy:
+        raise FusionError(
+            f"training.distil: the base answers {accuracy['right']} of {accuracy['examined']} questions rightly with "
+            f"the facts in context; to teach itself it must answer {section.accuracy:.0%}; name a stronger "
+            "`teacher`, or leave the phase out."
+        )
     told = informed(asked, graph)
     rows = [Row.chat(language, own.text, own.answer, text) for own, text in zip(asked, told, strict=True)]
     summary = {"questions": len(rows), **accuracy}
@@ -169,11 +174,6 @@ def _examined(
     prompts = [language.encode_question(text) for text in informed(drawn, graph)]
     answers = [language.decode(ids) for ids in write_answers(language, prompts, EXAMINED)]
     right = sum(own.answered(answer) for answer, own in zip(answers, drawn, strict=True))
-    if right < section.accuracy * len(drawn):
-        raise FusionError(
-            f"training.distil: the base answers {right} of {len(drawn)} questions rightly with the facts in context; "
-            f"to teach itself it must answer {section.accuracy:.0%}; name a stronger `teacher`, or leave the phase out."
-        )
     return {"examined": len(drawn), "right": right, "accuracy": right / len(drawn)}
 
 

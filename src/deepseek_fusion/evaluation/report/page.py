@@ -23,7 +23,7 @@ from deepseek_fusion.evaluation.report.words import LANGUAGES, Json, Words
 
 _PARTS = (
     *("coverage", "robustness", "consistency", "gate", "sets", "calibration", "leaks", "absent", "control"),
-    *("cost", "lessons", "corpus", "routed"),
+    *("ablation", "progress", "routed", "cost", "lessons", "corpus"),
 )
 _LISTS = ("answers", "controls", "curve", "examples", "excluded", "failures", "gates")
 _SCRIPT_WORDS = (
