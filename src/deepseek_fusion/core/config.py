@@ -1,7 +1,7 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here, or for the phases of teaching in ``phases.py``, and nowhere else; ``docs/config.md`` is
-generated from it.
+Every field is described here, or in ``phases.py`` (teaching) and ``adapters.py`` (what trains), and nowhere else;
+``docs/config.md`` is generated from it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from deepseek_fusion.core.adapters import LoraConfig
 from deepseek_fusion.core.phases import (
     PHASES,
     AdaptConfig,
@@ -94,17 +95,6 @@ class CurriculumConfig(Section):
         description="Plain fine-tuning: one question a fact and nothing else. For comparison only.",
     )
     seed: int = Field(default=0, description="Seed of phrasing choice and order.")
-
-
-class LoraConfig(Section):
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
-
-    rank: int = Field(default=16, ge=1, description="Rank r of each adapter.")
-    alpha: float = Field(default=32.0, gt=0, description="Scale numerator; the update is alpha/rank times B A.")
-    targets: tuple[str, ...] = Field(
-        default=("all-linear",),
-        description="Last names of the linear layers that get an adapter; `all-linear` for all but the head.",
-    )
 
 
 class ReplayConfig(Section):
