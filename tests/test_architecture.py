@@ -19,10 +19,11 @@ FLOORS = {
     "models": 2,
     "knowledge": 3,
     **dict.fromkeys(WORKROOMS, 4),
-    "doctor": 5,
-    "pipeline": 5,
-    "cli": 6,
-    "__main__": 7,
+    "tuning": 5,
+    "doctor": 6,
+    "pipeline": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 HEAVY = {"accelerate", "gguf", "jinja2", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers"}
 

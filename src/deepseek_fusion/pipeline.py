@@ -48,6 +48,7 @@ from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.distil import distil, find_teacher, write_teachings
 from deepseek_fusion.training.reinforce import reinforce
 from deepseek_fusion.training.replay import write_replay
+from deepseek_fusion.tuning import Tuner
 
 EXAM, LEAKS, SITTING, ATTACK = (
     ("refusals", "seed"),
@@ -101,8 +102,9 @@ def teach(config: Config, run: Run) -> Release:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
     ground = _ground(config, run)
+    config = _tuner(config, run, ground).tuned()
     lessons, adapters = _taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
-    adapter = adapters[-1]
+    config, adapter = _tuner(config, run, ground).scaled(lessons, adapters[-1])
     leaks = lessons and run.step(check_leaks, config.evaluation.only(*LEAKS), ground.exam, lessons, ground.graph)
     after = _sat(config, run, ground, ground.model, adapter)
     control_exam, control = _format_control(config, run, ground, lessons, adapters)
@@ -196,6 +198,10 @@ def _ground(config: Config, run: Run) -> Ground:
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
     return Ground(model, general, corpus, graph, exam, before)
+
+
+def _tuner(config: Config, run: Run, ground: Ground) -> Tuner:
+    return Tuner(config, run, ground.model, ground.corpus, ground.graph, ground.exam)
 
 
 def _taught(

@@ -26,7 +26,7 @@ from deepseek_fusion.models.lora import (
     target_layers,
     trainable_map,
 )
-from deepseek_fusion.models.methods import LoraLinear, LowRank
+from deepseek_fusion.models.methods.low_rank import LoraLinear, LowRank
 
 Load = Callable[[str], Language]
 ARCHITECTURES = ("llama", "qwen2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4")

@@ -17,6 +17,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.fused import FusedMLP, fuse
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import (
+    METHODS,
     attach_lora,
     begin_lora,
     enable_lora,
@@ -27,7 +28,7 @@ from deepseek_fusion.models.lora import (
     save_adapter,
     trainable_map,
 )
-from deepseek_fusion.models.methods import METHODS, OsfLinear, PissaLinear
+from deepseek_fusion.models.methods.moved import OsfLinear, PissaLinear
 
 Load = Callable[[str], Language]
 ARCHITECTURES = ("llama", "qwen2", "deepseek_v3")

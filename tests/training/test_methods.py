@@ -13,7 +13,7 @@ from deepseek_fusion.core.config import CurriculumConfig, LoraConfig, ReplayConf
 from deepseek_fusion.core.events import Event, listen
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.models.methods import METHODS
+from deepseek_fusion.models.lora import METHODS
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.serving.weights import export_weights
 from deepseek_fusion.training.adapter import train_adapter

@@ -104,6 +104,7 @@ class ReplayConfig(Section):
         default=96, ge=1, description="How many texts the base model writes, half chats and half documents."
     )
     max_tokens: int = Field(default=64, ge=8, description="Length of each text, in tokens.")
+    seed: int = Field(default=0, exclude_if=lambda seed: seed == 0, description="Seed of what it writes.")
 
 
 class TrainingConfig(Section):
@@ -139,8 +140,25 @@ class TrainingConfig(Section):
     adapter_scale: float = Field(
         default=1.0, gt=0, le=1, description="The trained update is multiplied by this in the released adapter."
     )
+    auto: tuple[Literal["learning_rate", "rank", "adapter_scale"], ...] = Field(
+        default=(),
+        exclude_if=lambda fields: not fields,
+        description="Fields to choose by measuring, on questions that neither lessons nor exam ask: `learning_rate` "
+        "and `rank` around the values given here by a few short trainings, `adapter_scale` after the training.",
+    )
+    probe_facts: int = Field(
+        default=16,
+        ge=1,
+        exclude_if=lambda facts: facts == 16,
+        description="Facts taught in each of those short trainings.",
+    )
     checkpoint_seconds: float = Field(
         default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
+    )
+    log_to: Literal["tensorboard", "mlflow"] | None = Field(
+        default=None,
+        exclude_if=lambda kind: kind is None,
+        description="Where the numbers of every step go, besides screen and `events.jsonl`; in the work folder.",
     )
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
     adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="Phase `adapt`.")
@@ -173,6 +191,9 @@ class TrainingConfig(Section):
             **{name: getattr(self, name) for name in type(self).model_fields if name not in others}
             | {
                 "phases": (self.phases[number],),
+                "auto": (),
+                "probe_facts": 16,
+                "log_to": None,
                 "learning_rate": lead.learning_rate,
                 "replay_share": lead.replay_share,
                 "batch_tokens": self.batch_tokens if "instruct" in names else None,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.activations import SiLUActivation
 
-from deepseek_fusion.models.methods import LoraLinear
+from deepseek_fusion.models.methods.low_rank import LoraLinear
 
 NORMS = {"LlamaRMSNorm", "Qwen2RMSNorm", "DeepseekV2RMSNorm", "DeepseekV3RMSNorm"}
 

@@ -17,7 +17,9 @@ from transformers import PreTrainedModel
 from deepseek_fusion.core.adapters import LoraConfig
 from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.models.methods import METHODS, Adapted
+from deepseek_fusion.models.methods.low_rank import Adapted, LoraLinear, MissLinear, RsLoraLinear
+from deepseek_fusion.models.methods.moved import OsfLinear, PissaLinear
+from deepseek_fusion.models.methods.rescaled import DoraLinear, FullLinear
 
 ADAPTER_FILE = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -26,6 +28,16 @@ EXPERT_NAMES = ("gate_proj", "up_proj", "down_proj")
 NO_TARGETS = "dummy-target-modules"
 """What PEFT calls it when an adapter is made of whole layers alone."""
 PREFIX = "base_model.model."
+
+METHODS: dict[str, type[LoraLinear] | type[FullLinear]] = {
+    "lora": LoraLinear,
+    "rslora": RsLoraLinear,
+    "dora": DoraLinear,
+    "pissa": PissaLinear,
+    "miss": MissLinear,
+    "osf": OsfLinear,
+    "full": FullLinear,
+}
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
     starts = [prompts[i % len(prompts)] for i in range(section.texts // 2)]
     starts += [language.text_start()] * (section.texts - len(starts))
     with torch.random.fork_rng(), track("writing replay", section.texts) as progress:
-        torch.manual_seed(0)
+        torch.manual_seed(section.seed)
         rows: list[list[int]] = []
         for first in range(0, len(starts), BATCH):
             rows += _sample(language, starts[first : first + BATCH], section.max_tokens)
