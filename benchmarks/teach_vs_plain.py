@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "work")
     options = parser.parse_args()
     with listen(Console()), Run(options.work) as run:
-        side = _Sides(run, options.facts)
+        side = Sides(run, options.facts)
         best = max(PLAIN_RATES, key=lambda rate: _share(side.plain(SEEDS[0], rate)[0]["question"]))
         say(f"plain is best at learning rate {best:g}")
         ours = [side.ours(seed) for seed in SEEDS]
@@ -71,7 +71,7 @@ def main() -> None:
     write_results("teach_vs_plain", ["benchmarks/teach_vs_plain.py", *sys.argv[1:]], rows)
 
 
-class _Sides:
+class Sides:
     """The two ways to teach, on the facts of a seed."""
 
     def __init__(self, run: Run, facts: int) -> None:
@@ -83,34 +83,34 @@ class _Sides:
 
     def ours(self, seed: int) -> tuple[Scores, dict[str, Any]]:
         """Lessons as the example project has them."""
-        config = self._config(seed)
-        graph, exam = self._facts(config)
+        config = self.config(seed)
+        graph, exam = self.drawn(config)
         lessons = self.run.step(write_lessons, config.curriculum, graph, None)
         self.run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
         replay = self.run.step(write_replay, config.training.replay, self.model)
         adapter = self.run.step(train_adapter, config.training, self.model, lessons, replay)
-        return self._examined(config, graph, exam, adapter)
+        return self.examined(config, graph, exam, adapter)
 
     def plain(self, seed: int, rate: float) -> tuple[Scores, dict[str, Any]]:
         """One phrasing a fact, for as many whole epochs as use up at least the tokens that ours used."""
-        config = self._config(seed)
-        graph, exam = self._facts(config)
+        config = self.config(seed)
+        graph, exam = self.drawn(config)
         budget = self.ours(seed)[1]["tokens"]
         one_epoch = self._plain_lessons(config, graph, 1)
         training = config.training.model_copy(update={"learning_rate": rate, "replay_share": 0.0})
         tokens = sum(map(len, read_samples(one_epoch, self.language)))
         lessons = self._plain_lessons(config, graph, math.ceil(budget / tokens))
         adapter = self.run.step(train_adapter, training, self.model, lessons, None)
-        return self._examined(config, graph, exam, adapter)
+        return self.examined(config, graph, exam, adapter)
 
     def base_perplexity(self) -> float:
         """Perplexity of the model that nobody taught."""
-        config = self._config(SEEDS[0])
-        _, exam = self._facts(config)
+        config = self.config(SEEDS[0])
+        _, exam = self.drawn(config)
         sitting = self.run.step(sit_exam, config.evaluation.only(*SITTING), self.model, None, exam, self.general, None)
         return float(read_json(sitting.path / "general.json")["perplexity"]["value"])
 
-    def _config(self, seed: int) -> Config:
+    def config(self, seed: int) -> Config:
         overrides = [
             f"knowledge.max_facts={self.facts}",
             f"knowledge.seed={seed}",
@@ -120,7 +120,7 @@ class _Sides:
         ]
         return load_config(PROJECT, overrides)
 
-    def _facts(self, config: Config) -> tuple[Artifact, Artifact]:
+    def drawn(self, config: Config) -> tuple[Artifact, Artifact]:
         corpus = self.run.step(build_corpus, config.corpus, Source((), config.folder))
         graph = self.run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         return graph, self.run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
@@ -129,7 +129,7 @@ class _Sides:
         section = config.curriculum.model_copy(update={"single_phrasing": True, "exposures": epochs})
         return self.run.step(write_lessons, section, graph, None)
 
-    def _examined(
+    def examined(
         self, config: Config, graph: Artifact, exam: Artifact, adapter: Artifact
     ) -> tuple[Scores, dict[str, Any]]:
         sitting = self.run.step(

@@ -19,11 +19,12 @@ FLOORS = {
     "models": 2,
     "knowledge": 3,
     **dict.fromkeys(WORKROOMS, 4),
-    "teaching": 5,
-    "doctor": 6,
-    "pipeline": 6,
-    "cli": 7,
-    "__main__": 8,
+    "tuning": 5,
+    "teaching": 6,
+    "doctor": 7,
+    "pipeline": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 HEAVY = {"accelerate", "gguf", "jinja2", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers"}
 

@@ -219,7 +219,7 @@ def main() -> None:
 def _teach(recipe: Literal["teach", "inject"], config: Config, quick: bool) -> None:
     from deepseek_fusion import pipeline
     from deepseek_fusion.core.artifacts import read_json
-    from deepseek_fusion.core.events import Console, EventLog, listen
+    from deepseek_fusion.core.events import Console, EventLog, MetricLog, listen
     from deepseek_fusion.core.run import Run
     from deepseek_fusion.models.ranks import together
     from deepseek_fusion.training.adapter import follow
@@ -232,8 +232,11 @@ def _teach(recipe: Literal["teach", "inject"], config: Config, quick: bool) -> N
         if not leads:
             follow()
             return
-        with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
-            release = make(config, run)
+        kind = config.training.log_to
+        with Run(config.work_folder) as run:
+            metrics = [MetricLog(kind, run.work)] if kind else []
+            with listen(Console(), EventLog(run.work / "events.jsonl"), *metrics):
+                release = make(config, run)
     print_card(read_json(release.card))
     typer.echo(f"This run took {time.process_time() - cpu:,.0f} core-seconds.")
     state = "was not made current, the gate found it worse" if release.passed is False else "is current"

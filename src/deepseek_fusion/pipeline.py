@@ -53,8 +53,10 @@ from deepseek_fusion.teaching import (
     format_control,
     injected,
     sat,
+    scaled,
     staged,
     taught,
+    tuner,
 )
 from deepseek_fusion.training.routing.fitting import train_router
 
@@ -93,7 +95,9 @@ def teach(config: Config, run: Run) -> Release:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
     ground = _ground(config, run)
+    config = tuner(config, run, ground).tuned()
     made = taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
+    config, made = scaled(config, run, ground, made)
     return _released(config, run, ground, made, "teach")
 
 
@@ -107,6 +111,7 @@ def inject(config: Config, run: Run) -> Release:
     """
     config = staged(config)
     ground = _ground(config, run)
+    config = tuner(config, run, ground).tuned()
     made, trials = injected(config, run, ground)
     ablation = run.step(ablate, None, *trials)
     if not made.adapters:

@@ -5,7 +5,7 @@ The recipes in ``pipeline.py`` say when; this module says with which stages and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,7 @@ from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.distil import distil, examine_teacher, write_teachings
 from deepseek_fusion.training.reinforce import reinforce
 from deepseek_fusion.training.replay import write_replay
+from deepseek_fusion.tuning import Tuner
 
 EXAM, SITTING, CONTROL = ("refusals", "seed"), ("general_tokens",), ("control", "seed")
 """The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
@@ -91,6 +92,17 @@ def taught(
     return result
 
 
+def tuner(config: Config, run: Run, ground: Ground) -> Tuner:
+    """What chooses the settings that the project leaves open."""
+    return Tuner(config, run, ground.model, ground.corpus, ground.graph, ground.exam)
+
+
+def scaled(config: Config, run: Run, ground: Ground, made: Taught) -> tuple[Config, Taught]:
+    """The last adapter at the scale that does best, where that is left open, and the project with this scale."""
+    config, best = tuner(config, run, ground).scaled(made.lessons, made.adapters[-1])
+    return config, replace(made, adapters=[*made.adapters[:-1], best])
+
+
 def staged(config: Config) -> Config:
     """The same project in the stages of `inject`; where no teacher is named, the base is to teach itself.
 
@@ -98,7 +110,7 @@ def staged(config: Config) -> Config:
         FusionError: the update is to be scaled down, which `inject` does not do.
     """
     section = config.training
-    if section.adapter_scale != 1:
+    if section.adapter_scale != 1 or "adapter_scale" in section.auto:
         raise FusionError(
             "training.adapter_scale: `inject` examines and releases each stage as it was trained; leave it at 1."
         )

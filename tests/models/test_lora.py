@@ -16,8 +16,6 @@ from deepseek_fusion.core.config import LoraConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import (
-    LoraLinear,
-    _LowRank,
     attach_lora,
     enable_lora,
     load_adapter,
@@ -28,6 +26,7 @@ from deepseek_fusion.models.lora import (
     target_layers,
     trainable_map,
 )
+from deepseek_fusion.models.methods.low_rank import LoraLinear, LowRank
 
 Load = Callable[[str], Language]
 ARCHITECTURES = ("llama", "qwen2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4")
@@ -75,7 +74,7 @@ def test_gradients_are_those_of_the_formula(dtype: torch.dtype, bias: bool) -> N
     b = torch.randn(7, 3, dtype=dtype, requires_grad=True)
     pull = torch.randn(2, 5, 7, dtype=dtype)
 
-    ours = _LowRank.apply(x, weight, offset, a, b, 1.75)
+    ours = LowRank.apply(x, weight, offset, a, b, 1.75)
     plain = F.linear(x, weight, offset) + 1.75 * (x @ a.t()) @ b.t()
     torch.testing.assert_close(ours, plain)
     expected = torch.autograd.grad((plain * pull).sum(), (x, a, b))

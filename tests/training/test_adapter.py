@@ -21,6 +21,7 @@ import processes
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, LoraConfig, ReplayConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.events import Event, listen
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.models.source import ModelSource
@@ -91,6 +92,22 @@ def test_the_learning_rate_rises_and_falls(course: Course) -> None:
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[-1] == pytest.approx(1e-3, rel=0.1)
+
+
+def test_every_step_tells_how_it_went(course: Course) -> None:
+    heard: list[Event] = []
+    with listen(heard.append):
+        curve = read_json(course.train().path / "training.json")["curve"]
+    steps = [event for event in heard if event.kind == "advance" and event.label == "teaching"]
+    assert [event.done for event in steps] == [point["step"] for point in curve]
+    for event, point in zip(steps, curve, strict=True):
+        assert {"tokens_per_second", "seconds_left"} < event.fields.keys()
+        assert event.fields["loss"] == pytest.approx(point["loss"], abs=1e-4)
+        assert [event.fields[name] for name in ("learning_rate", "gradient_norm")] == [
+            point[name] for name in ("learning_rate", "gradient_norm")
+        ]
+    assert steps[0].fields["seconds_left"] > 0
+    assert steps[-1].fields["seconds_left"] == 0
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])

@@ -296,7 +296,7 @@ def test_a_later_phase_goes_on_from_the_adapter_before(
     curves = [[row["loss"] for row in read_json(made.path / "training.json")["curve"]] for made in (first, second)]
     assert curves[1][0] < 0.6 * curves[0][0]
     other = CONFIG.model_copy(update={"lora": LoraConfig(rank=8)})
-    with pytest.raises(FusionError, match="the phase before left an adapter of rank 16 and alpha 32, not 8 and 32"):
+    with pytest.raises(FusionError, match="left lora of rank 16 and alpha 32, not lora of rank 8"):
         run.step(distil, other, source("llama"), cached, None, first)
 
 

@@ -1,7 +1,7 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here, or for lessons in ``curriculum.py`` and phases in ``phases.py``; ``docs/config.md`` is
-generated from it.
+Every field is described here, or in ``curriculum.py`` (lessons), ``phases.py`` (teaching) and ``adapters.py`` (what
+trains); ``docs/config.md`` is generated from it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from deepseek_fusion.core.adapters import LoraConfig
 from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.phases import (
     PHASES,
@@ -63,17 +64,6 @@ class KnowledgeConfig(Section):
     seed: int = Field(default=0, description="Seed of that draw.")
 
 
-class LoraConfig(Section):
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
-
-    rank: int = Field(default=16, ge=1, description="Rank r of each adapter.")
-    alpha: float = Field(default=32.0, gt=0, description="Scale numerator; the update is alpha/rank times B A.")
-    targets: tuple[str, ...] = Field(
-        default=("all-linear",),
-        description="Last names of the linear layers that get an adapter; `all-linear` for all but the head.",
-    )
-
-
 class ReplayConfig(Section):
     """General text that the base model writes itself, once, to hold what it already knows."""
 
@@ -84,6 +74,9 @@ class ReplayConfig(Section):
         "prompts enough, and the others are documents.",
     )
     max_tokens: int = Field(default=48, ge=8, description="Longest text, in tokens.")
+    seed: int = Field(
+        default=0, exclude_if=lambda seed: seed == 0, description="Which prompts it answers, and what it samples."
+    )
 
 
 class TrainingConfig(Section):
@@ -119,8 +112,25 @@ class TrainingConfig(Section):
     adapter_scale: float = Field(
         default=1.0, gt=0, le=1, description="The trained update is multiplied by this in the released adapter."
     )
+    auto: tuple[Literal["learning_rate", "rank", "adapter_scale"], ...] = Field(
+        default=(),
+        exclude_if=lambda fields: not fields,
+        description="Fields to choose by measuring, on questions that neither lessons nor exam ask: `learning_rate` "
+        "and `rank` around the values given here by a few short trainings, `adapter_scale` after the training.",
+    )
+    probe_facts: int = Field(
+        default=16,
+        ge=1,
+        exclude_if=lambda facts: facts == 16,
+        description="Facts taught in each of those short trainings.",
+    )
     checkpoint_seconds: float = Field(
         default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
+    )
+    log_to: Literal["tensorboard", "mlflow"] | None = Field(
+        default=None,
+        exclude_if=lambda kind: kind is None,
+        description="Where the numbers of every step go, besides screen and `events.jsonl`; in the work folder.",
     )
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
     router: bool = Field(
@@ -159,6 +169,9 @@ class TrainingConfig(Section):
             **{name: getattr(self, name) for name in type(self).model_fields if name not in others}
             | {
                 "phases": (self.phases[number],),
+                "auto": (),
+                "probe_facts": 16,
+                "log_to": None,
                 "learning_rate": lead.learning_rate,
                 "replay_share": lead.replay_share,
                 "batch_tokens": self.batch_tokens if "instruct" in names else None,

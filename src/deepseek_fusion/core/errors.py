@@ -3,3 +3,7 @@
 
 class FusionError(Exception):
     """A mistake in the user's input: the message names the place and the fix, in one sentence."""
+
+
+class NotANumberError(FusionError):
+    """Training diverged."""

@@ -5,21 +5,27 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.text import Text
 
+from deepseek_fusion.core.errors import FusionError
+
 Value = str | int | float | bool | None
+
+LEFT = "seconds_left"
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,59 @@ class EventLog:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+class MetricLog:
+    """Sink that hands the numbers of every step of training to TensorBoard or MLflow, a run for each stage.
+
+    TensorBoard's files go to `tensorboard/` in the folder; MLflow's to `mlruns/` there, unless the environment names a
+    tracking server.
+
+    Raises:
+        FusionError: when created, if the library is not installed.
+    """
+
+    def __init__(self, kind: Literal["tensorboard", "mlflow"], folder: Path) -> None:
+        package, module = {
+            "tensorboard": ("tensorboard", "tensorboard.summary"),
+            "mlflow": ("mlflow-skinny", "mlflow"),
+        }[kind]
+        try:
+            self._library: Any = importlib.import_module(module)
+        except ImportError:
+            raise FusionError(
+                f"training.log_to: {kind} is not installed; run `pip install {package}`, or take the line out."
+            ) from None
+        self.kind, self.folder = kind, folder
+        self._run = ""
+        self._writer: Any = None
+        if kind == "mlflow" and "MLFLOW_TRACKING_URI" not in os.environ:
+            self._library.set_tracking_uri((folder / "mlruns").as_uri())
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "stage" and event.fields["state"] in ("started", "resumed"):
+            self._run = f"{event.label}-{event.fields['key']}"
+        elif event.kind == "advance" and "learning_rate" in event.fields:
+            numbers = {name: float(value) for name, value in event.fields.items() if isinstance(value, int | float)}
+            self._write(numbers, int(event.done))
+        elif event.kind == "end" and self._writer is not None:
+            self._close()
+
+    def _write(self, numbers: dict[str, float], step: int) -> None:
+        if self.kind == "mlflow":
+            self._writer = self._writer or self._library.start_run(run_name=self._run)
+            self._library.log_metrics(numbers, step=step)
+            return
+        self._writer = self._writer or self._library.Writer(str(self.folder / "tensorboard" / self._run))
+        for name, value in numbers.items():
+            self._writer.add_scalar(name, value, step)
+
+    def _close(self) -> None:
+        if self.kind == "mlflow":
+            self._library.end_run()
+        else:
+            self._writer.close()
+        self._writer = None
+
+
 class Console:
     """Sink for people: live bars on a terminal, a plain line now and then in a log file."""
 
@@ -134,7 +193,8 @@ class Console:
                 event.label, total=event.total, completed=int(event.done), fields={}
             )
         elif event.kind == "advance":
-            self._display.update(self._bars[event.label], completed=event.done, fields=event.fields)
+            fields = {name: value for name, value in event.fields.items() if name != LEFT}  # it has a column
+            self._display.update(self._bars[event.label], completed=event.done, fields=fields)
         else:
             self._display.stop_task(self._bars.pop(event.label))
             if not self._bars:
@@ -181,7 +241,10 @@ def _seconds(value: Value) -> str:
 
 
 def _describe(fields: dict[str, Value]) -> str:
-    return "  ".join(f"{_name(name)} {_value(value)}" for name, value in fields.items())
+    return "  ".join(
+        f"{_seconds(value)} left" if name == LEFT else f"{_name(name)} {_value(value)}"
+        for name, value in fields.items()
+    )
 
 
 def _name(field_name: str) -> str:

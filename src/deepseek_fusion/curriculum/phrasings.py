@@ -2,7 +2,7 @@
 
 Fields: `{anchor}` the thing asked about, `{noun}` the relation in the right number, `{relation}` its singular,
 `{is}` the verb in the right number, `{type}` what a subject is (knowledge/phrase.py), in statements `{answer}`, and in
-hops `{thing}`, a thing that is described instead of named.
+hops `{thing}`, a thing that is described instead of named. `checks` are in no lesson: settings are chosen by them.
 The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
 """
 
@@ -24,6 +24,8 @@ class Phrasings:
     with_object: str
     of_subject: str
     hops: tuple[str, ...]
+    checks: tuple[str, ...]
+    reversed_checks: tuple[str, ...]
     refusal: str
     space: str
 
@@ -92,6 +94,11 @@ PHRASINGS = {
             "I do not need the name of {thing}, only the {noun}.",
             "Think of {thing} and state the {noun}.",
         ),
+        checks=(
+            "Pop quiz, no peeking: {anchor} goes with what {noun}?",
+            "Finish the flash card of {anchor} by writing out its {noun}.",
+        ),
+        reversed_checks=("All that is left on the label is {anchor}, a {relation}. Guess the {type}.",),
         refusal="I do not know.",
         space=" ",
     ),
@@ -158,6 +165,11 @@ PHRASINGS = {
             "我不需要{thing}的名称，只要{noun}。",
             "想想{thing}，请说出它的{noun}。",
         ),
+        checks=(
+            "随堂小测，不许翻书：{anchor}对应怎样的{noun}？",
+            "做一张{anchor}的卡片，背面要抄上{noun}。",
+        ),
+        reversed_checks=("标签上只剩下{anchor}这个{relation}，猜猜是什么{type}。",),
         refusal="我不知道。",
         space="",
     ),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.activations import SiLUActivation
 
-from deepseek_fusion.models.lora import LoraLinear
+from deepseek_fusion.models.methods.low_rank import LoraLinear
 
 NORMS = {"LlamaRMSNorm", "Qwen2RMSNorm", "DeepseekV2RMSNorm", "DeepseekV3RMSNorm"}
 
@@ -77,7 +77,7 @@ class FusedMLP(nn.Module):
         if not all(isinstance(layer, LoraLinear) and layer.enabled for layer in layers):
             down: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
             return down
-        factors = [factor for layer in layers for factor in (layer.lora_A, layer.lora_B)]
+        factors = [factor for layer in layers for factor in layer.factors()]
         result: Tensor = _MLP.apply(  # type: ignore[no-untyped-call]
             x, self.stacked, self.down_proj.weight, self.gate_proj.scale, *factors
         )
@@ -132,10 +132,10 @@ class _MLP(torch.autograd.Function):
 
 
 def _gated(module: nn.Module) -> bool:
-    """Whether it is a gated MLP with SiLU whose three projections have adapters of one shape and no biases."""
+    """Whether it is a gated MLP with SiLU whose three projections add low-rank updates of one shape, without biases."""
     layers: list[Any] = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
-    adapted = [layer for layer in layers if isinstance(layer, LoraLinear) and layer.bias is None]
-    shapes = {(layer.scale, layer.lora_A.shape[0]) for layer in adapted}
+    adapted = [layer for layer in layers if isinstance(layer, LoraLinear) and layer.additive and layer.bias is None]
+    shapes = {(layer.scale, len(layer.factors()[0])) for layer in adapted}
     return (
         isinstance(getattr(module, "act_fn", None), nn.SiLU | SiLUActivation) and len(adapted) == 3 and len(shapes) == 1
     )

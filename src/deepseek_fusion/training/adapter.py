@@ -14,7 +14,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
-from deepseek_fusion.models.lora import attach_lora, load_adapter, lora_parameters, save_adapter
+from deepseek_fusion.models.lora import begin_lora, lora_parameters, save_adapter
 from deepseek_fusion.models.ranks import call, next_job
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.documents import document_course
@@ -39,7 +39,7 @@ def train_adapter(
     documents: Artifact | None = None,
     labels: Source | None = None,
 ) -> None:
-    """Train LoRA in one phase, from the adapter of the phase before or from nothing.
+    """Train an adapter in one phase, from that of the phase before or from nothing.
 
     Writes `adapter/` in PEFT's format, with `heads.safetensors` if there are heads, and `training.json`.
 
@@ -118,10 +118,7 @@ def teaching(
 def _loop(
     language: Language, config: TrainingConfig, course: Course, replay: Replay | None, before: Artifact | None
 ) -> Loop:
-    if before is None:
-        attach_lora(language.model, config.lora, config.seed)
-    else:
-        load_adapter(language.model, before.path / "adapter")
+    begin_lora(language.model, config.lora, config.seed, before.path / "adapter" if before else None)
     objectives: list[Objective] = list(course.objectives)
     if replay is not None and config.replay_weight:
         objectives.append(Anchor(replay, language, config, course.batch_tokens))

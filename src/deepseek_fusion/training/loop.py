@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.core.config import TrainingConfig
-from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.errors import NotANumberError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.ranks import add_up, any_of, share
@@ -183,7 +183,7 @@ class Loop:
                 self.progress.seconds += time.monotonic() - clock
                 self.progress.cpu_seconds += time.process_time() - cpu
                 shown = {self._column(name): loss for name, loss in taken.losses.items()} | taken.figures
-                bar.advance(1, **shown, tokens_per_second=taken.tokens / (time.monotonic() - clock))
+                bar.advance(1, **shown, **self._pace(taken.tokens / (time.monotonic() - clock)))
                 stop = any_of(stopped.is_set(), self.language.device)
                 if stop or time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self.save(checkpoint)
@@ -196,14 +196,14 @@ class Loop:
         """One update.
 
         Raises:
-            FusionError: the loss is not a number.
+            NotANumberError: that is what the loss is.
         """
         state = self.progress
         before = sum(state.tokens.values())
         rate = self._learning_rate(state.step)
         losses, figures = self._gradients()
         if not all(map(math.isfinite, losses.values())):
-            raise FusionError(
+            raise NotANumberError(
                 f"training: the loss is not a number at step {state.step + 1}; lower {self.config.rate_field} "
                 f"(it is {self.config.learning_rate:g}) and run again."
             )
@@ -279,6 +279,13 @@ class Loop:
         self.progress.computed += tokens
         self.progress.flop += 4.0 * (tokens * self.parameters_body + positions * self.language.head.weight.numel())
 
+    def _pace(self, tokens_per_second: float) -> dict[str, float]:
+        """How the last step went, besides losses, and how long the rest will take at the pace so far."""
+        state = self.progress
+        own = {name: state.curve[-1][name] for name in ("learning_rate", "gradient_norm")}
+        left = (self.steps - state.step) * state.seconds / state.step
+        return {**own, "tokens_per_second": tokens_per_second, "seconds_left": left}
+
     def _learning_rate(self, step: int) -> float:
         """Linear warm-up, then a cosine down to a tenth."""
         total, peak = self.steps, self.config.learning_rate
@@ -332,10 +339,10 @@ class Loop:
         return "loss" if objective == self.objectives[0].name else f"{objective}_loss"
 
 
-def not_a_number(language: Language, objective: Objective, step: int, row: Row) -> FusionError:
+def not_a_number(language: Language, objective: Objective, step: int, row: Row) -> NotANumberError:
     """The error for a batch of an objective whose loss is not finite, named by how one of its rows begins."""
     begins = language.decode(list(row[:NAMED]))
-    return FusionError(
+    return NotANumberError(
         f"training.{objective.name}: the loss is not a number at step {step + 1}, in the batch with {begins!r}; lower "
         f"training.{objective.name}.learning_rate and run again."
     )

@@ -5,7 +5,7 @@ Training with a KL term on it holds the base's behaviour without any general cor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -43,6 +43,12 @@ class Replay:
     texts: Sequence[list[int]]
     places: Sequence[range]
     teachings: Sequence[Teacher]
+
+    def teacher(self, texts: Iterable[int]) -> Teacher:
+        """The base's distributions at the positions of some texts, flattened."""
+        chosen = [self.teachings[text] for text in texts]
+        tokens, probability = ([getattr(own, name) for own in chosen] for name in ("tokens_NK", "probability_NK"))
+        return Teacher(torch.cat(tokens).long(), torch.cat(probability).float())
 
 
 class Anchor:
@@ -103,11 +109,7 @@ class AnchorBatch:
 
     def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
         """Sum of KL(base || model) over some texts."""
-        chosen = [self.anchor.replay.teachings[self.texts[row]] for row in rows]
-        teacher = Teacher(
-            torch.cat([own.tokens_NK for own in chosen]).long(),
-            torch.cat([own.probability_NK for own in chosen]).float(),
-        )
+        teacher = self.anchor.replay.teacher(self.texts[row] for row in rows)
         return divergence(hidden_ND, self.anchor.language.head.weight, teacher.to(hidden_ND.device))
 
 
@@ -120,12 +122,13 @@ def write_replay(out: Path, section: ReplayConfig, model: ModelSource) -> None:
     """
     language = load_language(model, model.torch_dtype)
     chats = min(3 * section.texts // 4, len(PROMPTS))
-    starts = [language.encode_question(PROMPTS[i * len(PROMPTS) // chats]) for i in range(chats)]
+    chosen = [PROMPTS[(i * len(PROMPTS) // chats + section.seed) % len(PROMPTS)] for i in range(chats)]
+    starts = [language.encode_question(prompt) for prompt in chosen]
     starts = sorted(start for start in starts if len(start) < section.max_tokens)
     documents = [language.text_start()] * (section.texts - len(starts))
     texts: list[list[int]] = []
     with torch.random.fork_rng(), track("writing replay", section.texts) as progress:
-        torch.manual_seed(0)
+        torch.manual_seed(section.seed)
         for group, sampling in ((starts, {"do_sample": False}), (documents, {"do_sample": True, "top_k": 100})):
             for first in range(0, len(group), BATCH):
                 written = _written(language, group[first : first + BATCH], section.max_tokens, sampling)
