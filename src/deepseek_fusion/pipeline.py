@@ -165,6 +165,14 @@ def labelling(config: Config, labeller: str) -> Desk:
     return open_desk(graded.consistency, graded.graph, file, labeller, section.sample, section.seed)
 
 
+def read_corpus(config: Config, run: Run, more: tuple[str, ...] = ()) -> Artifact:
+    """The corpus of the project's documents, and of more."""
+    section = config.corpus
+    named = (section.domain.terms, section.domain.seeds, section.exams)
+    others = (Source(patterns, config.folder) if patterns else None for patterns in named)
+    return run.step(build_corpus, section, Source((*config.documents, *more), config.folder), *others)
+
+
 def quick(config: Config) -> Config:
     """The same project on a few facts: minutes on a laptop, to see that everything works."""
     return config.model_copy(
@@ -191,7 +199,7 @@ def _ground(config: Config, run: Run) -> Ground:
         general = Source((own,), config.folder)
     else:
         general = Source((packaged_text().name,), packaged_text().parent)
-    corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
+    corpus = read_corpus(config, run)
     graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
@@ -248,8 +256,7 @@ def _phase(
 def _documents(config: Config, run: Run, ground: Ground) -> Artifact:
     """The corpus, and with it what phase `adapt` reads besides. A document is held out by its content in both."""
     more = config.training.adapt.documents
-    source = Source((*config.documents, *more), config.folder)
-    return run.step(build_corpus, config.corpus, source) if more else ground.corpus
+    return read_corpus(config, run, more) if more else ground.corpus
 
 
 def _format_control(

