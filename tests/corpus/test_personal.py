@@ -21,7 +21,7 @@ RESIDENT = "11010519491231002X"
         ("请发到邮箱 li.wei+x@example.org.cn，或拨打座机 010-62345678", "请发到邮箱 [邮箱]，或拨打座机 [电话]"),
         ("Patient Name: John A. Smith, MRN: A-12345", "Patient Name: [NAME], MRN: [ID]"),
         ("Drug Name: Aspirin Enteric Coated", "Drug Name: Aspirin Enteric Coated"),
-        ("Name: Mary-Ann O'Neil\nDOB 03/04/1961", "Name: [NAME]\nDOB [BIRTH DATE]"),
+        ("Visit\nName: Mary-Ann O'Neil\nDOB 03/04/1961", "Visit\nName: [NAME]\nDOB [BIRTH DATE]"),
         ("Seen by Dr. Garcia and Mrs Li Wei.", "Seen by Dr. [NAME] and Mrs [NAME]."),
         ("Born March 4, 1961; call (212) 555-0100 or +44 20 7946 0958.", "Born [BIRTH DATE]; call [PHONE] or [PHONE]."),
         ("SSN 078-05-1120, card 4111 1111 1111 1111", "SSN [ID], card [CARD]"),

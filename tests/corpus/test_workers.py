@@ -41,34 +41,35 @@ def written(folder: Path, contents: dict[str, bytes]) -> list[File]:
 
 def test_processes_give_the_rows_in_the_order_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    files = written(tmp_path, {f"{number}.html": GOUT.format(number).encode() for number in range(150)})
-    assert rows(files) == [(f"{number}.html", None) for number in range(150)]
+    files = written(tmp_path, {f"{number}.html": GOUT.format(number).encode() for number in range(80)})
+    assert rows(files) == [(f"{number}.html", None) for number in range(80)]
 
 
+@pytest.mark.slow
 def test_a_file_that_gives_no_sign_of_life_takes_no_other_with_it(tmp_path: Path) -> None:
     contents = {f"{number}.pdf": pdf(GOUT.format(number)) for number in range(3)}
     files = written(tmp_path, {**contents, "9.txt": b"short"})
     slow = tmp_path / "slow.csv.gz"
     with gzip.open(slow, "wb", compresslevel=1) as file:
         file.write(b"text\n" + b"\n" * (60 << 20))
-    found = rows([files[0], files[1], File(slow, "slow.csv.gz"), *files[2:]], patience=2.0)
+    found = rows([files[0], files[1], File(slow, "slow.csv.gz"), *files[2:]], patience=20.0)
     assert found == [
         ("0.pdf", None),
         ("1.pdf", None),
-        ("slow.csv.gz", "was given up after 2 seconds without a result"),
+        ("slow.csv.gz", "was given up after 20 seconds without a result"),
         ("2.pdf", None),
         ("9.txt", "5 characters, fewer than 40"),
     ]
 
 
 def test_a_process_that_is_killed(tmp_path: Path) -> None:
-    files = written(tmp_path, {f"{number}.pdf": pdf(GOUT.format(number)) for number in range(200)})
+    files = written(tmp_path, {f"{number}.pdf": pdf(GOUT.format(number)) for number in range(70)})
     found = []
     for item in read_rows(files, CorpusConfig(), []):
         if not found:
             os.kill(children()[0], signal.SIGKILL)
         found += [item] if isinstance(item, Rejected) else item.to_pylist()
-    assert 199 <= len(found) <= 200
+    assert len(found) == 70
 
 
 def children() -> list[int]:
@@ -77,7 +78,7 @@ def children() -> list[int]:
 
 
 def test_no_process_stays_behind(tmp_path: Path) -> None:
-    files = written(tmp_path, {f"{number}.docx": docx(paragraph(GOUT.format(number))) for number in range(200)})
+    files = written(tmp_path, {f"{number}.docx": docx(paragraph(GOUT.format(number))) for number in range(70)})
     reading = read_rows(files, CorpusConfig(), [])
     next(reading)
     reading.close()  # type: ignore[attr-defined]

@@ -68,33 +68,23 @@ _SURNAMES = (
 )
 _HAN_NAME = rf"[\u4e00-\u9fff]{{2,4}}(?![\u4e00-\u9fff])|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}}"
 _COLON = r"\s{0,3}[:：#]\s{0,3}"
-_AFTER: dict[str, list[tuple[str, str]]] = {  # what follows a label, by the label
-    "name": [
-        *((label, rf"{_COLON}({_LATIN_NAME})") for label in ("Patient", "Patient Name", "Patient name", "Attending")),
-        *((label, rf"{_COLON}({_LATIN_NAME})") for label in ("Full name", "Physician", "Signed by", "Contact")),
-        ("Name", rf"(?:(?<=^Name)|(?<=\nName)){_COLON}({_LATIN_NAME})"),
-        *((label, rf"{_COLON}({_HAN_NAME})") for label in ("姓名", "联系人", "签名")),
-        *(
-            (label, rf"{_COLON}([{_SURNAMES}][\u4e00-\u9fff]{{1,2}})(?![\u4e00-\u9fff])")
-            for label in ("患者", "病人", "医师", "医生")
-        ),
-        *((title, rf"\.? ({_LATIN_NAME}|[A-Z][a-z'’-]+)") for title in ("Mr", "Mrs", "Ms", "Miss", "Dr", "Prof")),
-    ],
-    "id": [
-        (label, rf"(?:{_COLON}| )((?=[A-Z-]*\d)[A-Z\d][A-Z\d-]{{3,19}})")
-        for label in (
-            *("MRN", "Record Number", "record number", "Patient ID", "SSN", "Passport"),
-            *("病历号", "住院号", "门诊号", "病案号", "身份证", "身份证号", "护照号", "医保号", "社保号"),
-        )
-    ],
-    "birth": [
-        (label, rf"(?:{_COLON}| )?({_DATE})")
-        for label in (
-            *("DOB", "Date of birth", "Date of Birth", "Birth date", "Birthdate", "Born", "born on"),
-            *("出生日期", "出生年月", "生日", "出生于", "生于"),
-        )
-    ],
+_LABELS = {  # what stands before it, by kind and form
+    ("name", rf"{_COLON}({_LATIN_NAME})"): (
+        "Patient|Patient Name|Patient name|Full name|\nName|Attending|Physician|Signed by"
+    ),
+    ("name", rf"{_COLON}({_HAN_NAME})"): "姓名|联系人|签名",
+    ("name", rf"{_COLON}([{_SURNAMES}][\u4e00-\u9fff]{{1,2}})(?![\u4e00-\u9fff])"): "患者|病人|医师|医生",
+    ("name", rf"\.? ({_LATIN_NAME}|[A-Z][a-z'’-]+)"): "Mr|Mrs|Ms|Miss|Dr|Prof",
+    ("id", rf"(?:{_COLON}| )((?=[A-Z-]*\d)[A-Z\d][A-Z\d-]{{3,19}})"): (
+        "MRN|Record Number|Record number|Patient ID|SSN|Passport|"
+        "病历号|住院号|门诊号|病案号|身份证|身份证号|护照号|医保号|社保号"
+    ),
+    ("birth", rf"(?:{_COLON}| )?({_DATE})"): (
+        "DOB|Date of birth|Date of Birth|Birth date|Birthdate|Born|出生日期|出生年月|生日|出生于|生于"
+    ),
 }
+_AFTER = {label: form for form, labels in _LABELS.items() for label in labels.split("|")}
+_LABEL = re.compile("|".join(sorted(_AFTER, key=len, reverse=True)))
 _TITLES = {"先生": 2, "女士": 2, "小姐": 2, "医生": 0, "医师": 0, "大夫": 0, "主任": 0, "护士": 0}
 """Titles after a name, and how many characters of a given name may stand between surname and title."""
 
@@ -162,11 +152,12 @@ def _numbers(text: str) -> Iterator[Found]:
 
 
 def _labelled(text: str) -> Iterator[Found]:
-    for kind, pairs in _AFTER.items():
-        for label, what in pairs:
-            if label in text:
-                for found in _compiled(rf"(?<![A-Za-z]){label}{what}").finditer(text):
-                    yield found.start(1), found.end(1), kind
+    for label in _LABEL.finditer(text):
+        before = text[label.start() - 1 : label.start()]
+        kind, form = _AFTER[label[0]]
+        is_inside_word = before.isascii() and before.isalpha() and not label[0].startswith("\n")
+        if not is_inside_word and (found := _compiled(form).match(text, label.end())):
+            yield found.start(1), found.end(1), kind
 
 
 @lru_cache(maxsize=256)
@@ -176,7 +167,7 @@ def _compiled(form: str) -> re.Pattern[str]:
 
 def _titled(text: str) -> Iterator[Found]:
     """王先生, 李小明女士."""
-    for title, given in _TITLES.items():
+    for title, given in _TITLES.items() if not text.isascii() else ():
         if title in text:
             for found in _compiled(rf"([{_SURNAMES}][\u4e00-\u9fff]{{0,{given}}}){title}").finditer(text):
                 yield found.start(1), found.end(1), "name"

@@ -22,7 +22,6 @@ from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.personal import Mask
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
-from deepseek_fusion.knowledge.language import language_of
 
 SCHEMA = pyarrow.schema(
     {
@@ -135,7 +134,7 @@ def _kept_rows(batch: Batch, judged: Iterable[Rejected | None]) -> Iterator[dict
             "line": document.line,
             "text": document.text,
             "id": sha256(document.text.encode()).hexdigest()[:16],
-            "language": language_of(document.text),
+            "language": batch.words.languages[number],
             "metadata": json.dumps(document.metadata) if document.metadata else None,
             "characters": batch.characters[number],
             "digest": batch.digests[number],

@@ -12,14 +12,14 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from deepseek_fusion.knowledge.language import HAN, fold
+from deepseek_fusion.knowledge.language import HAN, LETTERS_PER_HAN, Language, fold
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 _BETWEEN = "\x1e"  # record separator: no word holds it
-_LAST = 0x33480  # no letter is assigned beyond
-_WORD, _HAN_CHARACTER = 1, 2
+_LAST = 0x40000  # no letter lies beyond
+_LETTER, _HAN_CHARACTER, _DIGIT = 1, 2, 3
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _LONGEST = 64  # characters of a word that are told apart by their place
 
@@ -35,6 +35,8 @@ class Words:
         is_han: [T] whether a word is a Han character.
         is_number: [T] whether it begins with a digit.
         follows: [T] whether nothing stands between it and the word before.
+        codes: the code points of all texts, one between each two.
+        letters: places of letters that are not Han among them.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -46,12 +48,26 @@ class Words:
         borders = np.flatnonzero(codes == ord(_BETWEEN))
         self.folded = folded
         self.hashes = _hashes(codes, starts, ends)
-        self.text: Places = np.searchsorted(borders, starts)
+        self.codes, self.borders = codes, borders
+        self.text: Places = self.text_at(starts)
         self.counts: Places = np.bincount(self.text, minlength=len(texts))
         self.is_han = kind[starts] == _HAN_CHARACTER
-        self.is_number = (codes[starts] >= ord("0")) & (codes[starts] <= ord("9"))
+        self.is_number = kind[starts] == _DIGIT
+        self.letters = np.flatnonzero(kind == _LETTER)
         self.follows = np.zeros(len(starts), bool)
         self.follows[1:] = starts[1:] == ends[:-1] + 1
+
+    def text_at(self, places: Places) -> Places:
+        """The text that each place among the code points is in."""
+        return np.searchsorted(self.borders, places)
+
+    @cached_property
+    def languages(self) -> list[Language]:
+        """What `language_of` says of each text."""
+        size = len(self.counts)
+        letters = np.bincount(self.text_at(self.letters), minlength=size)
+        han = np.bincount(self.text[self.is_han], minlength=size)
+        return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
 
     @cached_property
     def place(self) -> Places:
@@ -63,11 +79,9 @@ class Words:
         """Hashes of all runs of so many words, and the text of each; a shorter text is one run as a whole."""
         total, count = mixed(self.hashes), len(self.hashes)
         for step in range(1, length):
-            follows = np.zeros(count, bool)
-            follows[: count - step] = self.text[step:] == self.text[: count - step]
-            shifted = np.zeros(count, np.uint64)
-            shifted[: count - step] = self.hashes[step:]
-            total = total * _BASE + np.where(follows, shifted, np.uint64(0))
+            reach = max(0, count - step)
+            total *= _BASE
+            total[:reach] += np.where(self.text[step:] == self.text[:reach], self.hashes[step:], np.uint64(0))
         wanted = self.place <= np.maximum(self.counts[self.text] - length, 0)
         return mixed(total[wanted]), self.text[wanted]
 
@@ -83,8 +97,9 @@ def _borders(kind: npt.NDArray[np.uint8]) -> tuple[Places, Places]:
     """Where words start and end: a Han character is a word, other letters stand together."""
     before = np.concatenate((np.zeros(1, np.uint8), kind[:-1]))
     after = np.concatenate((kind[1:], np.zeros(1, np.uint8)))
-    is_start = (kind > 0) & ((kind == _HAN_CHARACTER) | (before != _WORD))
-    is_end = (kind > 0) & ((kind == _HAN_CHARACTER) | (after != _WORD))
+    is_han, is_in = kind == _HAN_CHARACTER, kind > 0
+    is_start = is_in & (is_han | (before == 0) | (before == _HAN_CHARACTER))
+    is_end = is_in & (is_han | (after == 0) | (after == _HAN_CHARACTER))
     return np.flatnonzero(is_start), np.flatnonzero(is_end)
 
 
@@ -106,9 +121,13 @@ def _powers() -> Hashes:
 
 @cache
 def _kinds() -> npt.NDArray[np.uint8]:
-    """For each code point 0 (between words), 1 (a letter or digit) or 2 (Han)."""
+    """For each code point 0 (between words), 1 (a letter), 2 (Han) or 3 (a digit, or a line as in `a_b`)."""
     characters = list(map(chr, range(_LAST)))
-    kinds = np.fromiter((character.isalnum() or character == "_" for character in characters), np.uint8, _LAST)
+    kinds = np.fromiter(
+        (_DIGIT if each == "_" or each.isdecimal() else _LETTER if each.isalnum() else 0 for each in characters),
+        np.uint8,
+        _LAST,
+    )
     for found in HAN.finditer("".join(characters)):
         kinds[ord(found[0])] = _HAN_CHARACTER
     return np.append(kinds, np.uint8(0))

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from deepseek_fusion.corpus.filters.base import Batch, Filter, Reason
 from deepseek_fusion.corpus.readers.decoding import garbled
 from deepseek_fusion.corpus.words import Hashes, Words
-from deepseek_fusion.knowledge.language import language_of
 
 
 class TooShort(Filter):
@@ -60,17 +59,6 @@ class OtherLanguage(Filter):
     """Texts in a language that is not wanted, told by script and by the small words that only one language has."""
 
     name: ClassVar[str] = "other_language"
-    _SCRIPTS: ClassVar[dict[str, str]] = {
-        "Japanese": "\u3041-\u30ff",
-        "Korean": "\uac00-\ud7af\u1100-\u11ff",
-        "Cyrillic": "\u0400-\u052f",
-        "Greek": "\u0370-\u03ff",
-        "Arabic": "\u0600-\u06ff\u0750-\u077f",
-        "Hebrew": "\u0590-\u05ff",
-        "Indic": "\u0900-\u0dff",
-        "Thai": "\u0e00-\u0e7f",
-    }
-    _OTHER = re.compile("|".join(f"(?P<{name}>[{letters}])" for name, letters in _SCRIPTS.items()))
     _MOST = 0.15  # of all characters: a quotation, Greek letters in formulas
     _FEWEST, _SHARE, _LEAD = 4, 0.06, 2  # small words of a language: at least, of all words, and per English one
     _NAMES: ClassVar[dict[str, str]] = {"en": "English", "zh": "Chinese"}
@@ -80,23 +68,35 @@ class OtherLanguage(Filter):
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the language."""
-        small = _small_words(batch.words)
-        found = (self._other(document.text, counts) for document, counts in zip(batch.documents, small, strict=True))
-        return [name and Reason(f"seems to be {name}") for name in found]
+        words = batch.words
+        scripts = _of_scripts(words).argmax(1)
+        is_other = _of_scripts(words).max(1) > self._MOST * np.array([len(text) for text in words.folded])
+        small = _small_words(words)
+        most = small[:, 1:].argmax(1) + 1
+        needed = np.maximum(np.maximum(self._FEWEST, self._SHARE * words.counts), self._LEAD * small[:, 0] + 1)
+        is_spoken = small[np.arange(len(most)), most] >= needed
+        found: list[Reason | None] = [
+            None if language in self.wanted else Reason(f"seems to be {self._NAMES[language]}")
+            for language in words.languages
+        ]
+        for number in np.flatnonzero(is_spoken | is_other):
+            if is_other[number]:
+                found[number] = Reason(f"seems to be {list(_SCRIPTS)[scripts[number]]}")
+            elif words.languages[number] == "en":
+                found[number] = Reason(f"seems to be {_SPOKEN[most[number]]}")
+        return found
 
-    def _other(self, text: str, small: npt.NDArray[np.int64]) -> str | None:
-        if not text.isascii():
-            scripts = Counter(found.lastgroup for found in self._OTHER.finditer(text))
-            name, count = scripts.most_common(1)[0] if scripts else (None, 0)
-            if count > self._MOST * len(text):
-                return name
-        language = language_of(text)
-        most = int(small[1:-1].argmax()) + 1
-        if language == "en" and small[most] >= max(self._FEWEST, self._SHARE * small[-1], self._LEAD * small[0] + 1):
-            return _SPOKEN[most]
-        return None if language in self.wanted else self._NAMES[language]
 
-
+_SCRIPTS = {
+    "Japanese": [(0x3041, 0x30FF)],
+    "Korean": [(0xAC00, 0xD7AF), (0x1100, 0x11FF)],
+    "Cyrillic": [(0x0400, 0x052F)],
+    "Greek": [(0x0370, 0x03FF)],
+    "Arabic": [(0x0600, 0x06FF), (0x0750, 0x077F)],
+    "Hebrew": [(0x0590, 0x05FF)],
+    "Indic": [(0x0900, 0x0DFF)],
+    "Thai": [(0x0E00, 0x0E7F)],
+}
 _SMALL = {  # words of grammar that no other of these languages has
     "English": "the of and is was with for that this from are were be by which has have had not or it as on at to",
     "French": "les des une est dans pour qui avec sur du au aux et sont nous vous cette ces ses elle être été mais où",
@@ -109,14 +109,34 @@ _SMALL = {  # words of grammar that no other of these languages has
 _SPOKEN = list(_SMALL)
 
 
+def _of_scripts(words: Words) -> npt.NDArray[np.int64]:
+    """[N, S] how many characters of each other script a text has."""
+    table = _script_table()
+    script = table[np.minimum(words.codes, len(table) - 1)]
+    places = np.flatnonzero(script)
+    counts = np.zeros((len(words.counts), len(_SCRIPTS)), np.int64)
+    np.add.at(counts, (words.text_at(places), script[places] - 1), 1)
+    return counts
+
+
+@cache
+def _script_table() -> npt.NDArray[np.int64]:
+    """The number of the script of each code point, from 1; 0 for all others."""
+    table = np.zeros(0xD800, np.int64)
+    for number, ranges in enumerate(_SCRIPTS.values(), start=1):
+        for first, last in ranges:
+            table[first : last + 1] = number
+    table[-1] = 0  # stands for all beyond
+    return table
+
+
 def _small_words(words: Words) -> npt.NDArray[np.int64]:
-    """[N, L + 1] how many small words of each language a text has, and how many words in all."""
+    """[N, L] how many small words of each language a text has."""
     hashes, language = _small_hashes()
     place = np.minimum(np.searchsorted(hashes, words.hashes), len(hashes) - 1)
     hits = np.flatnonzero(hashes[place] == words.hashes)
-    counts = np.zeros((len(words.counts), len(_SPOKEN) + 1), np.int64)
+    counts = np.zeros((len(words.counts), len(_SPOKEN)), np.int64)
     np.add.at(counts, (words.text[hits], language[place[hits]]), 1)
-    counts[:, -1] = words.counts
     return counts
 
 

@@ -86,7 +86,7 @@ class OffDomain(Filter):
         whole = np.bincount(text, weight**2, size)
         inside = np.bincount(text, (weight * self.belongs[features]) ** 2, size)
         scores: Weights = np.sqrt(inside / np.maximum(whole, 1e-12))
-        unknown = [language_of(document.text) not in self.languages for document in batch.documents]
+        unknown = [language not in self.languages for language in batch.words.languages]
         scores[unknown] = np.nan
         return scores
 
