@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import pytest
 
+from corpus.formats.samples import docx, paragraph
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
-from deepseek_fusion.core.config import CorpusConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.filtering import CorpusConfig, DomainConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
@@ -78,3 +81,69 @@ def test_no_usable_document_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("短", encoding="utf-8")
     with pytest.raises(FusionError, match=r"none of 1 can be used; the first is a.txt: 1 characters, fewer than 40"):
         build_corpus(tmp_path, CorpusConfig(), Source(("a.txt",), tmp_path))
+
+
+def test_the_domain_and_the_exams(tmp_path: Path) -> None:
+    facts = ["subject,relation,object,synonyms", "Gout,symptom,joint pain,podagra|痛风", "Gout,lab,uric acid,"]
+    (tmp_path / "facts.csv").write_text("\n".join(facts), encoding="utf-8")
+    (tmp_path / "exam.jsonl").write_text(json.dumps({"q": f"Is this true? {GOUT}"}))
+    rows = [
+        GOUT,
+        "Podagra brings joint pain when the uric acid is high.",
+        痛风,
+        "The bank sold its shares on Monday night.",
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in rows))
+    section = CorpusConfig(exam_words=10, domain=DomainConfig(relevance=0.1))
+    sources = [Source((name,), tmp_path) for name in ("a.jsonl", "facts.csv", "exam.jsonl")]
+    out = tmp_path / "out"
+    out.mkdir()
+    build_corpus(out, section, sources[0], sources[1], None, sources[2])
+    kept = list(read_parquet(out / "documents.parquet"))
+    assert [row["text"] for row in kept] == rows[1:3]
+    assert all(row["relevance"] > 0.1 and row["similarity"] == 0 for row in kept)
+    rejected = {row["line"]: (row["level"], row["filter"], row["reason"]) for row in read_jsonl(out / "rejected.jsonl")}
+    assert rejected[1] == ("exam", "in_exam", "10 words in a row as in exam.jsonl:1")
+    assert rejected[4][:2] == ("domain", "off_domain")
+    assert read_json(out / "summary.json")["rejected"] == {"in_exam": 1, "off_domain": 1}
+
+
+def test_a_folder_of_everything_that_can_go_wrong(tmp_path: Path) -> None:
+    contents: dict[str, bytes] = {
+        "good.txt": GOUT.encode(),
+        "nul.txt": b"a\0b" * 40,
+        "cut.pdf": b"%PDF-1.7\n1 0 obj <<",
+        "bomb.docx": docx(paragraph("0" * (65 << 20))),
+        "bomb.txt.gz": gzip.compress(bytes(70 << 20)),
+        "laughs.xml": b'<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;">]><article>&y;</article>',
+        "deep.json": b"[" * 200_000,
+        "deep.html": b"<div>" * 100_000 + GOUT.replace("Gout", "Podagra").encode(),
+        "ragged.csv": b"text\na,b\n",
+        "script.html": f"<script>{GOUT}</script>".encode(),
+    }
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "circle.txt").symlink_to("circle.txt")
+    (folder / "self").symlink_to(".")
+    out = tmp_path / "out"
+    out.mkdir()
+    build_corpus(out, CorpusConfig(), Source(("in",), tmp_path))
+    rejected = {row["source"].removeprefix("in/"): row["reason"] for row in read_jsonl(out / "rejected.jsonl")}
+    wanted = {
+        "nul.txt": "not text in any known encoding",
+        "cut.pdf": "no PDF that can be opened",
+        "bomb.docx": "as a zip bomb does",
+        "bomb.txt.gz": "as a zip bomb does",
+        "laughs.xml": "declares the entity 'x'",
+        "deep.json": "not JSON",
+        "ragged.csv": "2 fields where the header has 1",
+        "deep.html": "nested deeper than 2000",
+        "script.html": "0 characters, fewer than 40",
+        "circle.txt": "not a file",
+    }
+    assert rejected.keys() == wanted.keys()
+    for name, reason in wanted.items():
+        assert reason in rejected[name], name
+    assert read_json(out / "summary.json")["kept"] == 1

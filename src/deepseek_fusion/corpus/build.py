@@ -27,6 +27,7 @@ from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Filter, sift
 from deepseek_fusion.corpus.filters.domain import Frequencies, OffDomain
 from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
+from deepseek_fusion.corpus.funnel.page import Scores, write_funnel
 from deepseek_fusion.corpus.ledger import Ledger, ledger
 from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.readers.files import read_documents
@@ -66,7 +67,7 @@ def build_corpus(
     """Read and filter the documents.
 
     Writes `documents.parquet`, `held_out.parquet` (one document in 20, chosen by its content, that no lesson may use),
-    `rejected.jsonl` (each with level, filter, reason and score) and `summary.json`.
+    `rejected.jsonl` (each with level, filter, reason and score), `summary.json` and `funnel.html`.
 
     Args:
         out: the folder.
@@ -91,16 +92,15 @@ def build_corpus(
             f"documents: none of {rejected} can be used; the first is {book.first.source}: {book.first.reason}."
             " Mend them or leave them out."
         )
-    write_json(
-        out / "summary.json",
-        {
-            "read": rejected + sum(kept.values()),
-            "kept": sum(kept.values()),
-            "languages": kept,
-            "masked": store.masked,
-            "rejected": book.by_filter(),
-        },
-    )
+    summary = {
+        "read": rejected + sum(kept.values()),
+        "kept": sum(kept.values()),
+        "languages": kept,
+        "masked": store.masked,
+        "rejected": book.by_filter(),
+    }
+    write_json(out / "summary.json", summary)
+    write_funnel(out / "funnel.html", section, summary, book, np.concatenate((_short(book), *store.scores)))
 
 
 class _Store:
@@ -112,6 +112,7 @@ class _Store:
         self.signatures: list[Signatures] = []
         self.masked: Counter[str] = Counter()
         self.starts: list[int] = []
+        self.scores: list[Scores] = []
 
     def add(self, batch: StoredBatch, rows: pyarrow.RecordBatch, writer: pyarrow.RecordBatchWriter) -> None:
         """Keep a batch."""
@@ -205,7 +206,10 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
     ):
         for batch in store.batches():
             kept = _without_rejected(batch, comparing.filters, book)
-            rows = _rows(batch, comparing.columns(batch)).filter(kept)
+            rows = _rows(batch, comparing.columns(batch))
+            columns = (rows.column(name) for name in ("characters", "similarity", "relevance"))
+            store.scores.append(np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1))
+            rows = rows.filter(kept)
             languages.update(rows.column("language").to_pylist())
             aside = pyarrow.array([int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()])
             aside = aside.cast(pyarrow.bool_())
@@ -213,6 +217,13 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
             documents.write_batch(rows.filter(pyarrow.compute.invert(aside)))
             progress.advance(len(batch.documents))
     return languages
+
+
+def _short(book: Ledger) -> Scores:
+    """The scores of what was too short to be compared."""
+    scores = np.full((len(book.too_short), 3), np.nan, np.float32)
+    scores[:, 0] = book.too_short
+    return scores
 
 
 def _rows(batch: StoredBatch, scores: dict[str, np.ndarray]) -> pyarrow.RecordBatch:

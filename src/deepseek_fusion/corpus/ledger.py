@@ -23,11 +23,14 @@ class Ledger:
         self.counts: Counter[tuple[Level, str]] = Counter()
         self.examples: dict[str, list[Rejected]] = {}
         self.first: Rejected | None = None
+        self.too_short: list[float] = []
 
     def add(self, rejected: Rejected) -> None:
         """Write down one more."""
         self.first = self.first or rejected
         self.counts[rejected.level, rejected.filter] += 1
+        if rejected.filter == "too_short" and rejected.score is not None:
+            self.too_short.append(rejected.score)
         examples = self.examples.setdefault(rejected.filter, [])
         if len(examples) < _EXAMPLES:
             examples.append(rejected)

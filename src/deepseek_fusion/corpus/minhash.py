@@ -43,7 +43,8 @@ def signatures(words: Words) -> Signatures:
 
 def similarity(first: Signatures, second: Signatures) -> npt.NDArray[np.float64]:
     """Estimated Jaccard similarity of each pair: the share of equal bins."""
-    return (first == second).mean(-1)
+    equal: npt.NDArray[np.float64] = (first == second).mean(-1)
+    return equal
 
 
 def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places, npt.NDArray[np.float64]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from queue import Full, Queue
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow
 
@@ -32,7 +32,7 @@ _FILES, _BYTES = 64, 16 << 20  # of a job
 _AHEAD = 4  # batches that a job may be ahead of who takes them
 _SMALL = 4 << 20  # bytes of documents for which no process is started
 
-Read = pyarrow.RecordBatch | Rejected
+Read: TypeAlias = pyarrow.RecordBatch | Rejected
 
 
 def read_rows(

@@ -44,7 +44,7 @@ class Damaged(Filter):
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Measure the damaged share of the characters."""
         found = (self._damage(document.text) for document in batch.documents)
-        return [reason and Reason(reason) for reason in found]
+        return [None if reason is None else Reason(reason) for reason in found]
 
     def _damage(self, text: str) -> str | None:
         if self._BROKEN.search(text):

@@ -131,10 +131,11 @@ def _unpacked(raw: BinaryIO) -> BinaryIO:
 
 def _checked(stream: BinaryIO, size: int) -> Iterator[bytes]:
     total = 0
+    broken: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, *_zstd_errors())
     while True:
         try:
             block = stream.read(BLOCK)
-        except (OSError, EOFError, zlib.error, *_zstd_errors()) as error:
+        except broken as error:
             raise UnreadableError(f"broken archive ({error})") from None
         if not block:
             return

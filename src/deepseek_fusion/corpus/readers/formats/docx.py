@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
@@ -48,5 +48,10 @@ def _row(row: Element) -> str:
 
 def _line(paragraph: Element) -> str:
     """The text of the runs; what was deleted under revision (`delText`) is not among it."""
-    parts = {"t": lambda run: run.text or "", "tab": lambda _: "\t", "br": lambda _: "\n", "cr": lambda _: "\n"}
+    parts: dict[str, Callable[[Element], str]] = {
+        "t": lambda run: run.text or "",
+        "tab": lambda _: "\t",
+        "br": lambda _: "\n",
+        "cr": lambda _: "\n",
+    }
     return "".join(parts[part.tag](part) for part in paragraph.iter() if part.tag in parts).strip()

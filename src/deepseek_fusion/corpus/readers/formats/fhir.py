@@ -129,7 +129,7 @@ def _about(resource: Resource) -> dict[str, str]:
 def _identifying(patient: Resource) -> Iterator[tuple[str, str]]:
     for name in _list(patient, "name"):
         given = [part for part in name.get("given", ()) if isinstance(part, str)]
-        family = name.get("family") if isinstance(name.get("family"), str) else ""
+        family = str(name.get("family") or "")
         whole = (name.get("text"), " ".join((*given, family)), f"{family}{''.join(given)}", family, *given)
         yield from (("name", part.strip()) for part in whole if isinstance(part, str))
     for key, kind in (("identifier", "id"), ("telecom", "phone")):

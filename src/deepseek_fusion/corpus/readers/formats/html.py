@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from deepseek_fusion.core.errors import missing
 from deepseek_fusion.corpus.documents import Document
-from deepseek_fusion.corpus.readers.opening import Opened
+from deepseek_fusion.corpus.readers.opening import Opened, UnreadableError
 from deepseek_fusion.corpus.readers.reader import Reader, Reading
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ _INLINE = [
 ]
 _FEWEST_LINKS = 3
 _MOST_LINKED = 0.6  # of the text of a list or table
+_MANY = 20_000  # tags; only in so many can nesting be deep enough to take for ever
+_DEEPEST = 2000
+_TAG = re.compile(
+    r"<(/?)(?!(?:p|li|br|img|hr|t[rdh]|d[td]|meta|link|input|option|wbr|col|source)\b)[a-zA-Z][^<>]*(/?)>"
+)
 _MOST_LISTS = 1000  # in more of them nobody looks for menus, as lists in lists would take for ever
 
 
@@ -37,12 +43,15 @@ def html_text(markup: str) -> str:
     """What a person reads on a page, one line for each block.
 
     Raises:
+        UnreadableError: it is nested too deep.
         FusionError: selectolax is not installed.
     """
     try:
         from selectolax.lexbor import LexborHTMLParser
     except ModuleNotFoundError:
         raise missing("selectolax", "HTML", "text") from None
+    if markup.count("<") > _MANY and _depth(markup) > _DEEPEST:
+        raise UnreadableError(f"HTML nested deeper than {_DEEPEST} elements")
     tree = LexborHTMLParser(markup)
     tree.strip_tags(_NO_TEXT, recursive=True)
     _strip_menus(tree)
@@ -52,6 +61,14 @@ def html_text(markup: str) -> str:
     blocks = root.text(separator=_BLOCK).split(_BLOCK) if root else []
     lines = (" ".join(block.split()) for block in blocks)
     return "\n".join(line for line in lines if line)
+
+
+def _depth(markup: str) -> int:
+    depth = deepest = 0
+    for tag in _TAG.finditer(markup):
+        depth = max(0, depth - 1) if tag[1] else depth + (not tag[2])
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _strip_menus(tree: LexborHTMLParser) -> None:

@@ -11,7 +11,7 @@ from deepseek_fusion.corpus.readers.decoding import Decoder
 from deepseek_fusion.corpus.readers.opening import MOST_LINE, Opened, UnreadableError
 from deepseek_fusion.corpus.readers.reader import Reader, Reading
 
-_DELIMITERS = "\t,;"
+_DELIMITERS = ",\t;"  # the first one if the header has a single column
 
 
 class TableReader(Reader):
