@@ -91,7 +91,7 @@ def test_the_domain_and_the_exams(tmp_path: Path) -> None:
         GOUT,
         "Podagra brings joint pain when the uric acid is high.",
         痛风,
-        "The bank sold its shares on Monday night.",
+        "The bank sold its shares on Monday night, and the market fell sharply.",
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in rows))
     section = CorpusConfig(exam_words=10, domain=DomainConfig(relevance=0.1))
