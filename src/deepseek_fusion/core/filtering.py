@@ -39,7 +39,7 @@ class DomainConfig(Section):
         default=(), description="Documents that are surely in the domain, relative to the YAML; instead of terms."
     )
     relevance: float = Field(
-        default=0.3,
+        default=0.15,
         ge=0,
         le=1,
         description="Documents less relevant than this are rejected: the cosine between the TF-IDF vector of a "

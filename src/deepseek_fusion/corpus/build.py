@@ -129,16 +129,22 @@ class _Store:
             for number in range(0, reader.num_record_batches, every):
                 yield StoredBatch(reader.get_batch(number), self.starts[number])
 
-    def all_signatures(self) -> Signatures:
-        """[N, 128]"""
-        return np.concatenate((np.zeros((0, BINS), np.uint16), *self.signatures))
+    def take_signatures(self) -> Signatures:
+        """[N, 128], once: they are the most of what is in memory."""
+        table = np.empty((len(self.places), BINS), np.uint16)
+        place = len(table)
+        while self.signatures:
+            part = self.signatures.pop()
+            place -= len(part)
+            table[place : place + len(part)] = part
+        return table
 
 
 class _Comparing:
     """The filters that compare a text with others, and their scores."""
 
     def __init__(self, section: CorpusConfig, store: _Store, terms: Source | None, seeds: Source | None) -> None:
-        self.near = NearDuplicate(store.all_signatures(), store.places, section.near_duplicate)
+        self.near = NearDuplicate(store.take_signatures(), store.places, section.near_duplicate)
         self.domain: OffDomain | None = None
         if terms or seeds:
             frequencies = Frequencies()

@@ -59,7 +59,7 @@ def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places
     nearest, best = np.full(len(signatures_NB), -1), np.zeros(len(signatures_NB))
     staying = np.arange(len(signatures_NB))
     while True:
-        others, scores = _nearest_earlier(signatures_NB[staying], _rows(threshold))
+        others, scores = _nearest_earlier(signatures_NB, staying, _rows(threshold))
         nearest[staying], best[staying] = np.where(others < 0, -1, staying[others]), scores
         alike = scores >= threshold
         gone = alike & ~alike[others]  # one that is like a text that goes itself waits for the next round
@@ -68,13 +68,14 @@ def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places
         staying = staying[~gone]
 
 
-def _nearest_earlier(signatures_NB: Signatures, rows: int) -> tuple[Places, npt.NDArray[np.float64]]:
-    nearest, best = np.full(len(signatures_NB), -1), np.zeros(len(signatures_NB))
+def _nearest_earlier(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, npt.NDArray[np.float64]]:
+    """For each of the staying texts the number of another one among them, or -1, and the similarity."""
+    nearest, best = np.full(len(staying), -1), np.zeros(len(staying))
     for start in range(0, BINS, rows):
-        texts, others = _candidates(signatures_NB[:, start : start + rows])
+        texts, others = _candidates(signatures_NB[staying, start : start + rows])
         for place in range(0, len(texts), _AT_ONCE):
             these, those = texts[place : place + _AT_ONCE], others[place : place + _AT_ONCE]
-            scores = similarity(signatures_NB[these], signatures_NB[those])
+            scores = similarity(signatures_NB[staying[these]], signatures_NB[staying[those]])
             better = scores > best[these]
             nearest[these[better]], best[these[better]] = those[better], scores[better]
     return nearest, best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +17,16 @@ from deepseek_fusion.knowledge.language import language_of
 _BITS = 22  # features are told apart by so many bits of their hash
 _AT_ONCE = 2000
 _BIGRAM, _TRIGRAM = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
+
+_GRAMMAR = (
+    "a about above after again all also although am among an and any are as at be because been before being below "
+    "between both but by can could did do does doing done down due during each either else ever every few for from "
+    "further get had has have having he her here hers him his how however i if in into is it its just least less like "
+    "many may me might more most much must my near neither never no nor not now of off often on once one only or other "
+    "our out over own per quite rather same several shall she should since so some still such than that the their them "
+    "then there these they this those through thus to too toward two under until up upon us very via was we were what "
+    "when where whether which while who whom whose why will with within without would yet you your"
+)
 
 Weights = npt.NDArray[np.float64]
 
@@ -99,9 +110,14 @@ def counted(words: Words) -> tuple[Places, Places, Places]:
     return (keys & np.uint64((1 << _BITS) - 1)).astype(np.int64), (keys >> np.uint64(_BITS)).astype(np.int64), times
 
 
+@cache
+def _grammar() -> Hashes:
+    return Words([_GRAMMAR]).hashes
+
+
 def _features(words: Words) -> tuple[Hashes, Places]:
-    """Words that are no numbers; of Han characters, which alone say little, pairs and triples that stand together."""
-    plain = ~words.is_han & ~words.is_number
+    """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples that stand together."""
+    plain = ~words.is_han & ~words.is_number & ~np.isin(words.hashes, _grammar())
     # [T] whether a word and the one after it are Han and stand together
     pair = np.zeros(len(words.hashes), bool)
     pair[:-1] = words.is_han[:-1] & words.is_han[1:] & words.follows[1:] & (words.text[:-1] == words.text[1:])
