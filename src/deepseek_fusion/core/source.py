@@ -60,6 +60,7 @@ class Source:
             return [self.folder / name for name in glob.glob(pattern, root_dir=self.folder)]
         # pathlib follows no links to folders, so that a circle of them ends
         found = Path(path.anchor or self.folder).glob(str(path.relative_to(path.anchor)))
+        found = (place for place in found if not (place.is_symlink() and place.is_dir()))
         whole = self.folder / pattern
         return [place for place in found if not any(name[0] == "." for name in place.parts if name not in whole.parts)]
 

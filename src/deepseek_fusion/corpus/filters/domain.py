@@ -116,7 +116,7 @@ def _grammar() -> Hashes:
 
 
 def _features(words: Words) -> tuple[Hashes, Places]:
-    """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples that stand together."""
+    """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples."""
     plain = ~words.is_han & ~words.is_number & ~np.isin(words.hashes, _grammar())
     # [T] whether a word and the one after it are Han and stand together
     pair = np.zeros(len(words.hashes), bool)
