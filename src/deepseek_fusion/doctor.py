@@ -13,7 +13,6 @@ from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import Config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
@@ -23,7 +22,7 @@ from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
 from deepseek_fusion.models.source import find_model
 from deepseek_fusion.pipeline import LEAKS
-from deepseek_fusion.teaching import EXAM
+from deepseek_fusion.teaching import EXAM, read_corpus
 from deepseek_fusion.training.adapter import teaching
 from deepseek_fusion.training.lessons import read_samples
 from deepseek_fusion.training.samples import Sample, check_lengths
@@ -42,7 +41,7 @@ def examine(config: Config) -> Iterator[tuple[str, Rows]]:
         torch.set_num_threads(config.threads)
     model = find_model(config.model, config.folder, config.precision)
     with Run(config.work_folder) as run:
-        corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
+        corpus = read_corpus(config, run)
         graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         yield "Data", _data(corpus, Graph.load(graph.path))
         exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)

@@ -17,7 +17,6 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
-from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.ablation import ablate
 from deepseek_fusion.evaluation.answers.abilities import AbilitiesConfig, packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.answers.controls import sit_controls
@@ -52,6 +51,7 @@ from deepseek_fusion.teaching import (
     as_kept,
     format_control,
     injected,
+    read_corpus,
     sat,
     scaled,
     staged,
@@ -226,7 +226,7 @@ def _ground(config: Config, run: Run) -> Ground:
         general = Source((own,), config.folder)
     else:
         general = Source((packaged_text().name,), packaged_text().parent)
-    corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
+    corpus = read_corpus(config, run)
     graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)

@@ -72,6 +72,14 @@ class Taught:
         return Taught(self.lessons, [*self.adapters, made[-1]], self.parts or (made if len(made) > 1 else []))
 
 
+def read_corpus(config: Config, run: Run, more: tuple[str, ...] = ()) -> Artifact:
+    """The corpus of the project's documents, and of more."""
+    section = config.corpus
+    named = (section.domain.terms, section.domain.seeds, section.exams)
+    others = (Source(patterns, config.folder) if patterns else None for patterns in named)
+    return run.step(build_corpus, section, Source((*config.documents, *more), config.folder), *others)
+
+
 def sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:
     """What a model answers in the exam of the project."""
     section = config.evaluation.only(*SITTING)
@@ -238,8 +246,7 @@ def _parts(
 def _documents(config: Config, run: Run, ground: Ground) -> Artifact:
     """The corpus, and with it what phase `adapt` reads besides. A document is held out by its content in both."""
     more = config.training.adapt.documents
-    source = Source((*config.documents, *more), config.folder)
-    return run.step(build_corpus, config.corpus, source) if more else ground.corpus
+    return read_corpus(config, run, more) if more else ground.corpus
 
 
 def format_control(config: Config, run: Run, ground: Ground, true: Taught) -> tuple[Artifact | None, Artifact | None]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from deepseek_fusion.core.artifacts import (
     check_layout,
     read_json,
     read_jsonl,
+    read_parquet,
     room_on_disk,
     write_json,
     write_jsonl,
@@ -131,3 +134,18 @@ def test_two_processes_never_share_a_temporary_file(tmp_path: Path) -> None:
         file.write(b"x")
         (temporary,) = tmp_path.iterdir()
         assert str(os.getpid()) in temporary.name
+
+
+def test_rows_and_columns_of_a_table(tmp_path: Path) -> None:
+    table = pyarrow.table({"text": ["痛风", "b"], "n": [1, 2]})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert list(read_parquet(tmp_path / "a.parquet")) == [{"text": "痛风", "n": 1}, {"text": "b", "n": 2}]
+    assert list(read_parquet(tmp_path / "a.parquet", "text")) == [{"text": "痛风"}, {"text": "b"}]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and no more"])
+def test_a_table_that_is_missing_or_broken_is_named(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(FusionError, match=r"a.parquet: is no Parquet .*; delete its folder"):
+        list(read_parquet(tmp_path / "a.parquet"))

@@ -50,6 +50,17 @@ def test_a_pattern_without_match_is_named(folder: Path, pattern: str) -> None:
     assert pattern in str(caught.value)
 
 
+def test_links_in_a_circle_end_and_what_is_no_file_has_a_key(folder: Path) -> None:
+    (folder / "文档" / "again").symlink_to(".")
+    (folder / "文档" / "更深" / "up").symlink_to("..")
+    (folder / "文档" / "circle.md").symlink_to("circle.md")
+    wanted = ["文档/circle.md", "文档/更深/c.md"]
+    assert names(Source(("文档/**/*.md",), folder)) == wanted
+    assert names(Source((str(folder / "文档" / "**" / "*.md"),), folder)) == wanted
+    assert names(Source(("**/*",), folder)) == ["data[1].csv", "文档/a.txt", "文档/b.txt", *wanted]
+    assert len(Source(("文档",), folder).key) == 16
+
+
 def test_an_empty_folder_is_named(folder: Path) -> None:
     (folder / "空").mkdir()
     with pytest.raises(FusionError, match="空: the folder is empty"):

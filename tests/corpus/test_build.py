@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import pytest
 
-from deepseek_fusion.core.artifacts import read_json, read_jsonl
-from deepseek_fusion.core.config import CorpusConfig
+from corpus.formats.samples import docx, paragraph
+from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.filtering import CorpusConfig, DomainConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
@@ -32,7 +35,7 @@ def test_documents_reasons_and_counts(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     build_corpus(out, CorpusConfig(), Source((".",), folder))
-    documents = read_jsonl(out / "documents.jsonl")
+    documents = list(read_parquet(out / "documents.parquet"))
     assert [(row["source"], row["text"], row["language"]) for row in documents] == [
         ("a.txt", GOUT, "en"),
         ("in/b.md", 痛风, "zh"),
@@ -43,11 +46,22 @@ def test_documents_reasons_and_counts(folder: Path, tmp_path: Path) -> None:
         ("c.html", None, "exact_duplicate", "same text as a.txt"),
         ("d.jsonl", 1, "too_short", "8 characters, fewer than 40"),
         ("d.jsonl", 2, "reader", "not JSON (Expecting value: line 1 column 10 (char 9))"),
-        ("e.bin", None, "reader", "not one of .txt, .md, .html, .htm, .jsonl, .csv, .tsv"),
+        ("e.bin", None, "reader", next(row["reason"] for row in rejected if row["source"] == "e.bin")),
     }
-    assert {row["level"] for row in rejected} == {"basic"}
+    assert {row["filter"]: row["level"] for row in rejected} == {
+        "reader": "reading",
+        "too_short": "basic",
+        "exact_duplicate": "basic",
+    }
     counts = {"reader": 2, "too_short": 1, "exact_duplicate": 1}
-    assert read_json(out / "summary.json") == {"read": 6, "kept": 2, "rejected": counts}
+    assert read_json(out / "summary.json") == {
+        "read": 6,
+        "kept": 2,
+        "languages": {"en": 1, "zh": 1},
+        "masked": {},
+        "rejected": counts,
+    }
+    assert not (out / "passed.arrow").exists()
 
 
 def test_the_same_documents_give_the_same_artifact_wherever_they_lie(folder: Path, tmp_path: Path) -> None:
@@ -59,11 +73,77 @@ def test_the_same_documents_give_the_same_artifact_wherever_they_lie(folder: Pat
 
 def test_a_project_without_documents_has_an_empty_corpus(tmp_path: Path) -> None:
     build_corpus(tmp_path, CorpusConfig(), Source((), tmp_path))
-    assert read_jsonl(tmp_path / "documents.jsonl") == []
-    assert read_json(tmp_path / "summary.json") == {"read": 0, "kept": 0, "rejected": {}}
+    assert list(read_parquet(tmp_path / "documents.parquet")) == []
+    assert read_json(tmp_path / "summary.json")["read"] == 0
 
 
 def test_no_usable_document_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("短", encoding="utf-8")
     with pytest.raises(FusionError, match=r"none of 1 can be used; the first is a.txt: 1 characters, fewer than 40"):
         build_corpus(tmp_path, CorpusConfig(), Source(("a.txt",), tmp_path))
+
+
+def test_the_domain_and_the_exams(tmp_path: Path) -> None:
+    facts = ["subject,relation,object,synonyms", "Gout,symptom,joint pain,podagra|痛风", "Gout,lab,uric acid,"]
+    (tmp_path / "facts.csv").write_text("\n".join(facts), encoding="utf-8")
+    (tmp_path / "exam.jsonl").write_text(json.dumps({"q": f"Is this true? {GOUT}"}))
+    rows = [
+        GOUT,
+        "Podagra brings joint pain when the uric acid is high.",
+        痛风,
+        "The bank sold its shares on Monday night, and the market fell sharply.",
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in rows))
+    section = CorpusConfig(exam_words=10, domain=DomainConfig(relevance=0.1))
+    sources = [Source((name,), tmp_path) for name in ("a.jsonl", "facts.csv", "exam.jsonl")]
+    out = tmp_path / "out"
+    out.mkdir()
+    build_corpus(out, section, sources[0], sources[1], None, sources[2])
+    kept = list(read_parquet(out / "documents.parquet"))
+    assert [row["text"] for row in kept] == rows[1:3]
+    assert all(row["relevance"] > 0.1 and row["similarity"] == 0 for row in kept)
+    rejected = {row["line"]: (row["level"], row["filter"], row["reason"]) for row in read_jsonl(out / "rejected.jsonl")}
+    assert rejected[1] == ("exam", "in_exam", "10 words in a row as in exam.jsonl:1")
+    assert rejected[4][:2] == ("domain", "off_domain")
+    assert read_json(out / "summary.json")["rejected"] == {"in_exam": 1, "off_domain": 1}
+
+
+def test_a_folder_of_everything_that_can_go_wrong(tmp_path: Path) -> None:
+    contents: dict[str, bytes] = {
+        "good.txt": GOUT.encode(),
+        "nul.txt": b"a\0b" * 40,
+        "cut.pdf": b"%PDF-1.7\n1 0 obj <<",
+        "bomb.docx": docx(paragraph("0" * (65 << 20))),
+        "bomb.txt.gz": gzip.compress(bytes(70 << 20)),
+        "laughs.xml": b'<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;">]><article>&y;</article>',
+        "deep.json": b"[" * 200_000,
+        "deep.html": b"<div>" * 100_000 + GOUT.replace("Gout", "Podagra").encode(),
+        "ragged.csv": b"text\na,b\n",
+        "script.html": f"<script>{GOUT}</script>".encode(),
+    }
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "circle.txt").symlink_to("circle.txt")
+    (folder / "self").symlink_to(".")
+    out = tmp_path / "out"
+    out.mkdir()
+    build_corpus(out, CorpusConfig(), Source(("in",), tmp_path))
+    rejected = {row["source"].removeprefix("in/"): row["reason"] for row in read_jsonl(out / "rejected.jsonl")}
+    wanted = {
+        "nul.txt": "not text in any known encoding",
+        "cut.pdf": "no PDF that can be opened",
+        "bomb.docx": "as a zip bomb does",
+        "bomb.txt.gz": "as a zip bomb does",
+        "laughs.xml": "declares the entity 'x'",
+        "deep.json": "not JSON",
+        "ragged.csv": "2 fields where the header has 1",
+        "deep.html": "nested deeper than 2000",
+        "script.html": "0 characters, fewer than 40",
+        "circle.txt": "not a file",
+    }
+    assert rejected.keys() == wanted.keys()
+    for name, reason in wanted.items():
+        assert reason in rejected[name], name
+    assert read_json(out / "summary.json")["kept"] == 1

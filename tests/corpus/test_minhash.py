@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 
+import numpy as np
 import pytest
 
-from deepseek_fusion.corpus.minhash import NearDuplicates, signature_of, similarity
+from deepseek_fusion.corpus.minhash import BINS, near_duplicates, signatures, similarity
+from deepseek_fusion.corpus.words import Words
 
 
 def jaccard(first: list[str], second: list[str]) -> float:
     left, right = ({tuple(words[place : place + 5]) for place in range(len(words) - 4)} for words in (first, second))
     return len(left & right) / len(left | right)
+
+
+def drawn(length: int, generator: random.Random) -> list[str]:
+    return [f"w{generator.randrange(5000)}" for _ in range(length)]
 
 
 def variant(words: list[str], changes: int, generator: random.Random) -> list[str]:
@@ -21,13 +25,18 @@ def variant(words: list[str], changes: int, generator: random.Random) -> list[st
     return copy
 
 
+def signed(*texts: list[str] | str) -> np.ndarray:
+    return signatures(Words([text if isinstance(text, str) else " ".join(text) for text in texts]))
+
+
 def test_the_estimate_is_close_to_the_true_similarity() -> None:
     generator = random.Random(0)
     errors = []
     for number in range(60):
-        words = [f"w{generator.randrange(5000)}" for _ in range(300)]
+        words = drawn(300, generator)
         other = variant(words, number % 12, generator)
-        errors.append(similarity(signature_of(words), signature_of(other)) - jaccard(words, other))
+        first, second = signed(words, other)
+        errors.append(similarity(first, second) - jaccard(words, other))
     assert max(map(abs, errors)) < 0.15  # more than three standard errors of 128 bins
     assert abs(sum(errors) / len(errors)) < 0.02
 
@@ -35,40 +44,50 @@ def test_the_estimate_is_close_to_the_true_similarity() -> None:
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.95])
 def test_pairs_above_the_threshold_are_found(threshold: float) -> None:
     generator = random.Random(1)
-    found = wanted = 0
+    pairs = []
     for _ in range(80):
-        words = [f"w{generator.randrange(5000)}" for _ in range(200)]
-        other = variant(words, generator.randrange(12), generator)
-        index = NearDuplicates(threshold)
-        assert index.add("first", words) is None
-        near = index.add("second", other)
+        words = drawn(200, generator)
+        pairs.append((words, variant(words, generator.randrange(12), generator)))
+    nearest, best = near_duplicates(signed(*(text for pair in pairs for text in pair)), threshold)
+    wanted = found = 0
+    for number, (words, other) in enumerate(pairs):
+        is_found = best[2 * number + 1] >= threshold
+        assert not is_found or nearest[2 * number + 1] == 2 * number
         if jaccard(words, other) > min(threshold + 0.1, 0.99):
             wanted += 1
-            found += near is not None
+            found += is_found
         elif jaccard(words, other) < threshold - 0.15:
-            assert near is None
+            assert not is_found
     assert wanted
     assert found >= 0.95 * wanted
 
 
+def test_only_a_text_that_stays_makes_another_one_go() -> None:
+    generator = random.Random(2)
+    texts = [drawn(100, generator)]
+    for _ in range(12):
+        texts.append(variant(texts[-1], 2, generator))  # each is like the one before, and the last not like the first
+    table = signed(*texts)
+    nearest, best = near_duplicates(table, 0.7)
+    staying = np.flatnonzero(best < 0.7)
+    assert 1 < len(staying) < len(texts)
+    for number in range(len(texts)):
+        if best[number] >= 0.7:
+            assert nearest[number] in staying
+            assert similarity(table[number], table[nearest[number]]) == best[number]
+    for number in staying:
+        assert all(similarity(table[number], table[other]) < 0.7 for other in staying if other < number)
+
+
+def test_many_copies_are_all_copies_of_the_first() -> None:
+    nearest, best = near_duplicates(signed(*["the same few words again and again"] * 500, "something else"), 0.8)
+    assert nearest[1:500].tolist() == [0] * 499
+    assert best.tolist() == [0, *[1.0] * 499, 0]
+
+
 def test_short_texts_are_duplicates_only_if_equal() -> None:
-    index = NearDuplicates(1.0)
-    assert index.add("a", ["痛", "风"]) is None
-    assert index.add("b", ["痛", "疯"]) is None
-    assert index.add("c", ["痛", "风"]) == ("a", 1.0)
-    assert index.add("d", []) is None
-
-
-def test_signatures_are_the_same_in_every_process() -> None:
-    code = "from deepseek_fusion.corpus.minhash import signature_of; print(sum(signature_of(list('关节痛风发作时'))))"
-    results = {
-        subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}"],
-            env={"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert results == {f"{sum(signature_of(list('关节痛风发作时')))}\n"}
+    nearest, _ = near_duplicates(signed("痛风", "痛疯", "痛 风"), 1.0)
+    assert nearest.tolist() == [-1, -1, 0]
+    assert not signed("", "!").any()
+    assert signed().shape == (0, BINS)
+    assert near_duplicates(signed(), 0.8)[0].shape == (0,)

@@ -1,144 +1,145 @@
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from corpus.conftest import Read
+from corpus.formats.samples import docx, paragraph, pdf, reasons
+from corpus.formats.test_articles import JATS, MEDLINE
+from corpus.formats.test_fhir import note
+from corpus.formats.test_parquet import parquet
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.corpus.documents import Document, Rejected
-from deepseek_fusion.corpus.readers import decode, read_documents
+from deepseek_fusion.corpus.documents import Document
+from deepseek_fusion.corpus.readers.files import read_documents, suffix_of
 
-SIMPLIFIED = "肺炎是由细菌或病毒引起的肺部感染，常见症状包括发热、咳嗽和胸痛。"
-TRADITIONAL = "肺炎是由細菌或病毒引起的肺部感染，常見症狀包括發熱、咳嗽和胸痛。"
-WESTERN = "Ménière’s disease – a naïve résumé"
+GOUT = "Gout is a painful disease of the joints."
 
 
-def read(folder: Path, name: str, content: str | bytes) -> list[Document | Rejected]:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(read_documents(path, name))
+def test_text_and_markdown_are_taken_as_they_are(read: Read) -> None:
+    assert read("a.txt", "one\r\ntwo\n") == [Document("a.txt", "one\ntwo")]
+    assert read("a.md", "# 痛风\n\n*关节痛*") == [Document("a.md", "# 痛风\n\n*关节痛*")]
 
 
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        (SIMPLIFIED, "utf-8"),
-        (SIMPLIFIED, "utf-8-sig"),
-        (SIMPLIFIED, "utf-16"),
-        (SIMPLIFIED, "gb18030"),
-        (TRADITIONAL, "big5"),
-        (WESTERN, "cp1252"),
-    ],
-)
-def test_encodings(text: str, encoding: str) -> None:
-    assert decode(text.encode(encoding)) == text
+def test_binary_data_is_not_text(read: Read) -> None:
+    assert reasons(read("a.txt", b"\x89PNG\r\n\x1a\n\0\0")) == ["not text in any known encoding"]
 
 
-@pytest.mark.parametrize("data", [bytes(range(256)), b"\x89PNG\r\n\x1a\n\0\0", b"abc\0"])
-def test_binary_data_is_not_text(tmp_path: Path, data: bytes) -> None:
-    assert decode(data) is None
-    (rejected,) = read(tmp_path, "a.txt", data)
-    assert isinstance(rejected, Rejected)
-    assert (rejected.filter, rejected.reason) == ("reader", "not text in any known encoding")
+@pytest.mark.parametrize("name", ["a.TXT.gz", "a.b.txt.zst", "a.txt"])
+def test_packed_files_are_read_by_the_name_inside(read: Read, name: str) -> None:
+    pack = zstandard.compress if name.endswith("zst") else gzip.compress
+    assert read(name, pack(GOUT.encode())) == [Document(name, GOUT)]
+    assert suffix_of(Path(name)) == ".txt"
 
 
-def test_text_and_markdown_are_taken_as_they_are(tmp_path: Path) -> None:
-    assert read(tmp_path, "a.txt", "one\r\ntwo\n") == [Document("a.txt", "one\ntwo")]
-    assert read(tmp_path, "a.md", "# 痛风\n\n*关节痛*") == [Document("a.md", "# 痛风\n\n*关节痛*")]
+def test_an_unknown_kind_of_file(read: Read) -> None:
+    for name in ("scan.png", "Makefile", ".gz"):
+        assert reasons(read(name, b"\x89PNG"))[0].startswith("not one of .txt, .md, .html")
 
 
-def test_html_without_scripts_and_menus(tmp_path: Path) -> None:
-    page = """<!doctype html><html><head><title>T</title><style>a{color:red}</style></head>
-    <body><nav>menu</nav><!-- hidden --><h1>Gout</h1><p>Gout is a <b>pain</b>ful\n  disease&nbsp;&amp; more.<br>Second
-    <script>var x = 1</script></p><ul><li>痛<em>风</em><li>b</ul><footer>imprint</footer></body></html>"""
-    (document,) = read(tmp_path, "a.html", page)
-    assert document == Document("a.html", "Gout\nGout is a painful disease & more.\nSecond\n痛风\nb")
+def test_a_file_without_rights(tmp_path: Path, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.txt").mkdir()
+    assert "not a file" in reasons(list(read_documents(Path("d.txt"), "d.txt")))[0]
 
 
-def test_html_with_a_main_part(tmp_path: Path) -> None:
-    page = f"<body><div>log in</div><main><p>{SIMPLIFIED}</p></main></body>"
-    assert read(tmp_path, "a.htm", page.encode("gb18030")) == [Document("a.htm", SIMPLIFIED)]
-
-
-def test_rows_of_jsonl(tmp_path: Path) -> None:
-    content = '{"text": "痛风 ", "id": 1}\n{broken\n\n{"body": "x"}\n[1]\n{"text": 3}\n'
-    first, *rejected = read(tmp_path, "a.jsonl", content)
-    assert first == Document("a.jsonl", "痛风", 1)
-    assert [row.line for row in rejected] == [2, 4, 5, 6]
-    assert all(isinstance(row, Rejected) for row in rejected)
-
-
-def test_rows_of_csv(tmp_path: Path) -> None:
-    content = 'id,Text\n1,"two\nlines"\n2,痛风\n3,a,b\n4,"open\n'
-    rows = read(tmp_path, "a.csv", content)
-    assert rows[:2] == [Document("a.csv", "two\nlines", 2), Document("a.csv", "痛风", 4)]
-    assert [(row.line, row.reason) for row in rows[2:] if isinstance(row, Rejected)] == [
-        (5, "3 fields where the header has 2"),
-        (6, "broken CSV (unexpected end of data)"),
-    ]
-
-
-def test_a_text_column_longer_than_the_csv_module_allows(tmp_path: Path) -> None:
-    (document,) = read(tmp_path, "a.csv", "text\n" + "word " * 100_000)
-    assert isinstance(document, Document)
-    assert len(document.text) == 499_999
-
-
-def test_a_csv_without_text_column(tmp_path: Path) -> None:
-    (rejected,) = read(tmp_path, "a.csv", "id,body\n1,x\n")
-    assert isinstance(rejected, Rejected)
-    assert (rejected.line, rejected.reason) == (1, "the header has no column `text`")
-
-
-def test_an_unknown_kind_of_file(tmp_path: Path) -> None:
-    (rejected,) = read(tmp_path, "scan.pdf", b"%PDF")
-    assert isinstance(rejected, Rejected)
-    assert "not one of .txt" in rejected.reason
+PDF, DOCX, PARQUET = pdf(GOUT), docx(paragraph(GOUT)), parquet(text=[GOUT])
 
 
 @pytest.mark.parametrize(
     ("package", "name", "data"),
-    [("charset_normalizer", "a.txt", "痛风".encode("gb18030")), ("selectolax.lexbor", "a.html", b"<p>x")],
+    [
+        ("charset_normalizer", "a.txt", "痛风".encode("gb18030")),
+        ("ftfy", "a.txt", "MÃ©niÃ¨reâ€™s disease".encode()),
+        ("selectolax.lexbor", "a.html", b"<p>x"),
+        ("pypdfium2", "a.pdf", PDF),
+        ("pyarrow", "a.parquet", PARQUET),
+        ("zstandard", "a.txt", zstandard.compress(b"x")),
+    ],
 )
 def test_a_missing_package_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str, data: bytes
+    read: Read, monkeypatch: pytest.MonkeyPatch, package: str, name: str, data: bytes
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(FusionError, match=r"pip install 'deepseek-fusion\[text\]'"):
-        read(tmp_path, name, data)
+        read(name, data)
 
 
+WHOLE: dict[str, bytes] = {
+    "a.txt": GOUT.encode("utf-16"),
+    "a.md": f"# {GOUT}".encode(),
+    "a.html": f"<main><p>{GOUT}<script>x</script></main>".encode(),
+    "a.pdf": PDF,
+    "a.docx": DOCX,
+    "a.csv": f'id,text\n1,"{GOUT}"\n'.encode(),
+    "a.tsv": f"id\ttext\n1\t{GOUT}\n".encode(),
+    "a.json": json.dumps([{"text": GOUT}, note("x")]).encode(),
+    "a.jsonl": json.dumps({"text": "关节痛"}).encode() + b"\n",
+    "a.parquet": PARQUET,
+    "a.xml": MEDLINE.encode(),
+    "a.nxml": JATS.encode(),
+    "a.ndjson.gz": gzip.compress(json.dumps(note(GOUT)).encode()),
+    "a.txt.zst": zstandard.compress(GOUT.encode()),
+}
 PIECES = [
-    "text",
-    ",",
-    '"',
-    "\n",
-    "\r",
-    "\t",
-    "痛风",
-    "<p>",
-    "</main>",
-    "<main>",
-    "<script>",
-    "{",
-    "}",
-    "[",
-    "\0",
-    "\ufeff",
+    b"text",
+    b",",
+    b'"',
+    b"\n",
+    b"\r",
+    b"\t",
+    "痛风".encode(),
+    "痛风".encode("gbk"),
+    b"<p>",
+    b"</main>",
+    b"<main>",
 ]
-PIECES += ["\\ud800", json.dumps({"text": "关节痛"}) + "\n", "<b>", "&#0;", "<!--"]
+PIECES += [b"<script>", b"{", b"}", b"[", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\\ud800", b"<b>", b"&#0;", b"<!--"]
+PIECES += [b"<!ENTITY x 'y'>", b"&x;", b"]]>", b"PAR1", b"stream", b"\xff" * 8, b"0" * 50]
+
+cuts = st.tuples(st.floats(0, 1), st.floats(0, 0.3), st.lists(st.sampled_from(PIECES), max_size=6))
+"""A place, how much is lost there, and what stands there instead."""
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(["a.txt", "a.md", "a.html", "a.jsonl", "a.csv", "a.tsv"]),
-    content=st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)),
-)
-def test_any_content_gives_documents_or_reasons(tmp_path: Path, name: str, content: str | bytes) -> None:
-    for item in read(tmp_path, name, content):
+def check_any_content(
+    read: Read, name: str, damage: list[tuple[float, float, list[bytes]]], junk: bytes | None
+) -> None:
+    content = WHOLE[name] if junk is None else junk
+    for place, share, pieces in damage:
+        start = int(place * len(content))
+        content = content[:start] + b"".join(pieces) + content[start + int(share * len(content)) :]
+    for item in read(name, content):
         assert item.source == name
         assert item.text == item.text.strip() if isinstance(item, Document) else item.reason
+
+
+def test_every_format_is_read_undamaged(read: Read) -> None:
+    for name in WHOLE:
+        assert isinstance(read(name, WHOLE[name])[0], Document), name
+
+
+FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+damages = st.lists(cuts, max_size=3)
+
+
+@settings(max_examples=150, **FUZZ)  # type: ignore[arg-type]
+@given(name=st.sampled_from(list(WHOLE)), damage=damages, junk=st.none() | st.binary(max_size=60))
+def test_any_content_gives_documents_or_reasons(
+    read: Read, name: str, damage: list[tuple[float, float, list[bytes]]], junk: bytes | None
+) -> None:
+    check_any_content(read, name, damage, junk)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, **FUZZ)  # type: ignore[arg-type]
+@given(name=st.sampled_from(list(WHOLE)), damage=damages, junk=st.none() | st.binary(max_size=200))
+def test_a_lot_of_any_content_gives_documents_or_reasons(
+    read: Read, name: str, damage: list[tuple[float, float, list[bytes]]], junk: bytes | None
+) -> None:
+    check_any_content(read, name, damage, junk)

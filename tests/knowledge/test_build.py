@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
-from deepseek_fusion.core.artifacts import Artifact, write_jsonl
+from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import KnowledgeConfig, RelationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.source import Source
@@ -31,7 +33,8 @@ def build(tmp_path: Path) -> Build:
 
     def build(facts: str, *texts: str, relations: dict[str, str] | None = None, **fields: int | str) -> Graph:
         (tmp_path / "facts.csv").write_text(facts, encoding="utf-8")
-        write_jsonl(tmp_path / "documents.jsonl", [{"text": text} for text in texts])
+        table = pyarrow.table({"text": pyarrow.array(texts, pyarrow.string())})
+        pyarrow.parquet.write_table(table, tmp_path / "documents.parquet")
         named = {key: RelationConfig(name=name, plural=None) for key, name in (relations or {}).items()}
         section = KnowledgeConfig(sources=("facts.csv",), relations=named, **fields)  # type: ignore[arg-type]
         out = tmp_path / "out"

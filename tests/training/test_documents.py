@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_json, read_parquet
 from deepseek_fusion.core.config import CorpusConfig, LoraConfig, ReplayConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.phases import AdaptConfig
@@ -52,8 +52,8 @@ def test_a_document_is_read_whole_in_pieces_that_fit(language: Load, text: str) 
 
 def test_rounds_read_everything_equally_often_and_nothing_that_is_held_out(language: Load, corpus: Artifact) -> None:
     loaded = language("llama")
-    assert len(read_jsonl(corpus.path / "held_out.jsonl")) > 0
-    texts = [row["text"] for row in read_jsonl(corpus.path / "documents.jsonl")]
+    assert len(list(read_parquet(corpus.path / "held_out.parquet"))) > 0
+    texts = [row["text"] for row in read_parquet(corpus.path / "documents.parquet")]
     course = document_course(loaded, CONFIG.model_copy(update={"adapt": AdaptConfig()}), corpus)
     (objective,) = course.objectives
     batches = [objective.batch(step, {}) for step in range(course.steps)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.errors import FusionError, missing
 
 LAYOUT = 1
 """Version of the work folder's layout; raised when an older program could misread a newer folder."""
@@ -107,6 +107,25 @@ def numbered_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """The same, each with the number of its line, for messages about what it holds."""
     lines = enumerate(_text(path).split("\n"), start=1)
     return [(number, _object(line, f"{path}, line {number}")) for number, line in lines if line.strip()]
+
+
+def read_parquet(path: Path, *columns: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table that a stage wrote, or some of their columns; no more than a batch is in memory.
+
+    Raises:
+        FusionError: the file is missing or broken, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetFile
+    except ModuleNotFoundError:
+        raise missing("pyarrow", "a corpus", "text") from None
+    try:
+        with ParquetFile(path) as table:
+            for batch in table.iter_batches(columns=list(columns) or None):
+                yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise FusionError(f"{path}: is no Parquet ({error}); delete its folder to have it remade.") from None
 
 
 def check_layout(work: Path) -> None:

@@ -1,7 +1,7 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here, or in ``curriculum.py`` (lessons), ``phases.py`` (teaching) and ``adapters.py`` (what
-trains); ``docs/config.md`` is generated from it.
+Every field is described here, or in ``filtering.py`` (the corpus), ``curriculum.py`` (lessons), ``phases.py`` (teaching)
+and ``adapters.py`` (what trains); ``docs/config.md`` is generated from them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from deepseek_fusion.core.adapters import LoraConfig
 from deepseek_fusion.core.curriculum import CurriculumConfig
+from deepseek_fusion.core.filtering import CorpusConfig
 from deepseek_fusion.core.phases import (
     PHASES,
     AdaptConfig,
@@ -24,18 +25,6 @@ from deepseek_fusion.core.phases import (
     check_phases,
 )
 from deepseek_fusion.core.section import Section
-
-
-class CorpusConfig(Section):
-    """Documents in, clean rows out."""
-
-    min_characters: int = Field(default=40, ge=1, description="Shorter documents are rejected.")
-    near_duplicate: float = Field(
-        default=0.8,
-        gt=0,
-        le=1,
-        description="Documents whose estimated Jaccard similarity of word 5-grams reaches this are duplicates.",
-    )
 
 
 class RelationConfig(Section):
@@ -311,7 +300,9 @@ class Config(Section):
         description="`smollm2` (the packaged default), a local folder, a GGUF file, or a hub id `owner/name`.",
     )
     documents: tuple[str, ...] = Field(
-        default=(), description="Files, folders or globs of txt, md, html, jsonl or csv, relative to the YAML."
+        default=(),
+        description="Files, folders or globs of documents, relative to the YAML: txt, md, html, pdf, docx, csv, tsv, "
+        "json, jsonl, parquet, FHIR, MEDLINE or JATS, packed by gzip or zstd or not.",
     )
     work: str = Field(default="work", description="Folder for artifacts and releases, relative to the YAML.")
     licenses: dict[str, str] = Field(

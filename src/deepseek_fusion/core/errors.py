@@ -7,3 +7,8 @@ class FusionError(Exception):
 
 class NotANumberError(FusionError):
     """Training diverged."""
+
+
+def missing(package: str, purpose: str, extra: str) -> FusionError:
+    """What to say when a package that one of the extras installs is not there."""
+    return FusionError(f"{purpose} needs {package}; install it with: pip install 'deepseek-fusion[{extra}]'")

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from deepseek_fusion.core.errors import FusionError
 
@@ -55,7 +55,14 @@ class Source:
         return files
 
     def _glob(self, pattern: str) -> list[Path]:
-        return [self.folder / name for name in glob.glob(pattern, root_dir=self.folder, recursive=True)]
+        path = PurePath(pattern)
+        if "**" not in path.parts:
+            return [self.folder / name for name in glob.glob(pattern, root_dir=self.folder)]
+        # pathlib follows no links to folders, so that a circle of them ends
+        found = Path(path.anchor or self.folder).glob(str(path.relative_to(path.anchor)))
+        found = (place for place in found if not (place.is_symlink() and place.is_dir()))
+        whole = self.folder / pattern
+        return [place for place in found if not any(name[0] == "." for name in place.parts if name not in whole.parts)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -66,6 +73,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _content_hash(file: Path) -> str:
+    if not file.is_file():  # a broken link, a circle of them, a pipe: its reader says so
+        return "no file"
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from deepseek_fusion.core.errors import FusionError
 
 
-def table_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+def table_rows(
+    text: str | Iterable[str], delimiter: str, longest: int = 1 << 30
+) -> Iterator[tuple[int, list[str] | str]]:
     """The rows of a table, each with the line it starts on; for one that cannot be read, what is wrong with it.
 
     The caller decides whether a broken row ends everything or is left out.
+
+    Args:
+        text: all of it, or its lines with their ends.
+        longest: characters of a field.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a field may well be longer than 128 KiB
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    csv.field_size_limit(longest)  # by itself the module takes no more than 128 KiB
+    lines = io.StringIO(text, newline="") if isinstance(text, str) else text
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:

@@ -1,82 +1,265 @@
-"""The stage that turns the user's documents into clean rows."""
+"""The stage that turns the user's documents into clean rows.
+
+It goes through the documents twice. First every file becomes rows, text by text, with what can be said of each text
+alone (`rows.py`, in several processes); then the texts that passed are compared with each other and with the domain.
+Neither pass holds more than a batch in memory, beside 256 bytes a row.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from hashlib import sha256
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deepseek_fusion.core.artifacts import write_json, write_jsonl
-from deepseek_fusion.core.config import CorpusConfig
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from deepseek_fusion.core.artifacts import room_on_disk, write_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
+from deepseek_fusion.core.filtering import CorpusConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.documents import Document, Rejected
-from deepseek_fusion.corpus.filters import basic_filters
-from deepseek_fusion.corpus.readers import read_documents
-from deepseek_fusion.knowledge.language import language_of
+from deepseek_fusion.corpus.filters.base import Filter, sift
+from deepseek_fusion.corpus.filters.domain import Frequencies, OffDomain
+from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
+from deepseek_fusion.corpus.funnel.page import Scores, write_funnel
+from deepseek_fusion.corpus.ledger import Ledger, ledger
+from deepseek_fusion.corpus.minhash import BINS, Signatures
+from deepseek_fusion.corpus.readers.files import read_documents
+from deepseek_fusion.corpus.readers.reader import Fields
+from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
+from deepseek_fusion.corpus.workers import read_rows
+from deepseek_fusion.knowledge.readers import read_knowledge
 
 HELD_OUT_EVERY = 20
+DOCUMENT = pyarrow.schema(
+    {
+        "id": pyarrow.string(),
+        "source": pyarrow.string(),
+        "text": pyarrow.string(),
+        "language": pyarrow.string(),
+        "metadata": pyarrow.string(),
+        "characters": pyarrow.int32(),
+        "similarity": pyarrow.float32(),
+        "relevance": pyarrow.float32(),
+    }
+)
+"""A row of `documents.parquet` and `held_out.parquet`: metadata is JSON, and the scores are those of the filters."""
+
+_SAMPLE = 20_000  # documents that the frequencies of words are counted in
+_LONGEST_TERM = 8  # words; a longer object of a fact is a sentence
 
 
-@stage("corpus", version=1)
-def build_corpus(out: Path, section: CorpusConfig, source: Source) -> None:
+@stage("corpus", version=2)
+def build_corpus(
+    out: Path,
+    section: CorpusConfig,
+    source: Source,
+    terms: Source | None = None,
+    seeds: Source | None = None,
+    exams: Source | None = None,
+) -> None:
     """Read and filter the documents.
 
-    Writes `documents.jsonl`, `held_out.jsonl` (one document in 20, chosen by its content, that no lesson may use),
-    `rejected.jsonl` (each with the filter and its reason) and `summary.json`.
+    Writes `documents.parquet`, `held_out.parquet` (one document in 20, chosen by its content, that no lesson may use),
+    `rejected.jsonl` (each with level, filter, reason and score), `summary.json` and `funnel.html`.
+
+    Args:
+        out: the folder.
+        section: what to read, mask and filter.
+        source: the documents.
+        terms: facts or ontologies whose names are the domain's words.
+        seeds: documents of the domain.
+        exams: files of questions to keep clear of.
 
     Raises:
         FusionError: there are documents and every one was rejected, or one needs a package that is not installed.
     """
-    counts: Counter[str] = Counter()
-    unread: list[Rejected] = []
-    documents = _read(source, counts, unread)
-    filters = basic_filters(section)
-    for each in filters:
-        documents = each(documents)
-    held_out: list[dict[str, str]] = []
-    write_jsonl(out / "documents.jsonl", _without_held_out(map(_row, documents), held_out))
-    write_jsonl(out / "held_out.jsonl", held_out)
-    rejected = unread + [row for each in filters for row in each.rejected]
-    write_jsonl(out / "rejected.jsonl", (row.row() for row in rejected))
-    kept = counts["read"] - len(rejected)
-    if rejected and not kept:
+    store = _Store(out / "passed.arrow")
+    with room_on_disk(out), ledger(out / "rejected.jsonl") as book:
+        _read(source, section, _files(exams), store, book)
+        filters = _Comparing(section, store, terms, seeds)
+        kept = _write(out, store, filters, book)
+    store.path.unlink()
+    rejected = sum(book.counts.values())
+    if book.first and not kept:
         raise FusionError(
-            f"documents: none of {len(rejected)} can be used; the first is {rejected[0].source}:"
-            f" {rejected[0].reason}. Mend them or leave them out."
+            f"documents: none of {rejected} can be used; the first is {book.first.source}: {book.first.reason}."
+            " Mend them or leave them out."
         )
-    by_filter = Counter(row.filter for row in rejected)
-    write_json(out / "summary.json", {"read": counts["read"], "kept": kept, "rejected": by_filter})
-
-
-def _read(source: Source, counts: Counter[str], unread: list[Rejected]) -> Iterator[Document]:
-    with track("Reading documents", len(source.files)) as progress:
-        for file in source.files:
-            for item in read_documents(file, os.path.relpath(file, source.folder)):
-                counts["read"] += 1
-                if isinstance(item, Rejected):
-                    unread.append(item)
-                else:
-                    yield item
-            progress.advance(documents=counts["read"])
-
-
-def _without_held_out(rows: Iterable[dict[str, str]], held_out: list[dict[str, str]]) -> Iterator[dict[str, str]]:
-    for row in rows:
-        if int(row["id"], 16) % HELD_OUT_EVERY:
-            yield row
-        else:
-            held_out.append(row)
-
-
-def _row(document: Document) -> dict[str, str]:
-    return {
-        "id": sha256(document.text.encode()).hexdigest()[:16],
-        "source": document.place,
-        "text": document.text,
-        "language": language_of(document.text),
+    summary = {
+        "read": rejected + sum(kept.values()),
+        "kept": sum(kept.values()),
+        "languages": kept,
+        "masked": store.masked,
+        "rejected": book.by_filter(),
     }
+    write_json(out / "summary.json", summary)
+    write_funnel(out / "funnel.html", section, summary, book, np.concatenate((_short(book), *store.scores)))
+
+
+class _Store:
+    """The rows that passed every filter that looks at one text alone, on disk, and a little of each in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.places: list[str] = []
+        self.signatures: list[Signatures] = []
+        self.masked: Counter[str] = Counter()
+        self.starts: list[int] = []
+        self.scores: list[Scores] = []
+
+    def add(self, batch: StoredBatch, rows: pyarrow.RecordBatch, writer: pyarrow.RecordBatchWriter) -> None:
+        """Keep a batch."""
+        self.starts.append(len(self.places))
+        self.places += (document.place for document in batch.documents)
+        self.signatures.append(batch.signatures.copy())
+        for found in rows.column("masked").drop_null().to_pylist():
+            self.masked.update(json.loads(found))
+        writer.write_batch(rows)
+
+    def batches(self, every: int = 1) -> Iterator[StoredBatch]:
+        """The batches, or one of so many of them."""
+        with pyarrow.memory_map(str(self.path)) as source, pyarrow.ipc.open_file(source) as reader:
+            for number in range(0, reader.num_record_batches, every):
+                yield StoredBatch(reader.get_batch(number), self.starts[number])
+
+    def take_signatures(self) -> Signatures:
+        """[N, 128], once: they are the most of what is in memory."""
+        table = np.empty((len(self.places), BINS), np.uint16)
+        place = len(table)
+        while self.signatures:
+            part = self.signatures.pop()
+            place -= len(part)
+            table[place : place + len(part)] = part
+        return table
+
+
+class _Comparing:
+    """The filters that compare a text with others, and their scores."""
+
+    def __init__(self, section: CorpusConfig, store: _Store, terms: Source | None, seeds: Source | None) -> None:
+        self.near = NearDuplicate(store.take_signatures(), store.places, section.near_duplicate)
+        self.domain: OffDomain | None = None
+        if terms or seeds:
+            frequencies = Frequencies()
+            for batch in store.batches(every=1 + len(store.places) // _SAMPLE):
+                frequencies.add(batch.words)
+            names, texts = _names(terms), _texts(seeds)
+            self.domain = OffDomain(names, texts, frequencies, section.domain.relevance)
+
+    @property
+    def filters(self) -> list[Filter]:
+        """In their order."""
+        return [self.near, *([self.domain] if self.domain else [])]
+
+    def columns(self, batch: StoredBatch) -> dict[str, np.ndarray]:
+        """The scores of a batch by name; relevance is absent without a domain."""
+        scores = {"similarity": self.near.scores(batch)}
+        return {**scores, "relevance": self.domain.scores(batch)} if self.domain else scores
+
+
+def _read(source: Source, section: CorpusConfig, exams: Sequence[File], store: _Store, book: Ledger) -> None:
+    exact = ExactDuplicate()
+    count = 0
+    with (
+        track("Reading documents") as progress,
+        pyarrow.OSFile(str(store.path), "wb") as sink,
+        pyarrow.ipc.new_file(sink, SCHEMA) as writer,
+    ):
+        for rows in read_rows(_files(source), section, exams):
+            if isinstance(rows, Rejected):
+                book.add(rows)
+                continue
+            passed = _sorted_out(rows, book)
+            batch = StoredBatch(passed, len(store.places))
+            kept = _without_rejected(batch, [exact], book)
+            passed = passed.filter(kept)
+            store.add(StoredBatch(passed, len(store.places)), passed, writer)
+            count += len(rows)
+            progress.advance(len(rows), kept=len(store.places))
+
+
+def _sorted_out(rows: pyarrow.RecordBatch, book: Ledger) -> pyarrow.RecordBatch:
+    """The rows that nothing rejected so far; the others go into the book."""
+    passed = rows.column("filter").is_null()
+    columns = ("source", "line", "filter", "reason", "text", "level", "score")
+    for row in rows.filter(pyarrow.compute.invert(passed)).select(columns).to_pylist():
+        book.add(Rejected(*row.values()))
+    return rows.filter(passed)
+
+
+def _without_rejected(batch: StoredBatch, filters: Sequence[Filter], book: Ledger) -> pyarrow.BooleanArray:
+    found = sift(batch, filters)
+    for rejected in found:
+        if rejected is not None:
+            book.add(rejected)
+    return pyarrow.array([rejected is None for rejected in found], pyarrow.bool_())
+
+
+def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Counter[str]:
+    """Write what stays; returns how many of each language."""
+    languages: Counter[str] = Counter()
+    with (
+        track("Comparing documents", len(store.places)) as progress,
+        pyarrow.parquet.ParquetWriter(out / "documents.parquet", DOCUMENT, compression="zstd") as documents,
+        pyarrow.parquet.ParquetWriter(out / "held_out.parquet", DOCUMENT, compression="zstd") as held_out,
+    ):
+        for batch in store.batches():
+            kept = _without_rejected(batch, comparing.filters, book)
+            rows = _rows(batch, comparing.columns(batch))
+            columns = (rows.column(name) for name in ("characters", "similarity", "relevance"))
+            store.scores.append(np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1))
+            rows = rows.filter(kept)
+            languages.update(rows.column("language").to_pylist())
+            aside = pyarrow.array([int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()])
+            aside = aside.cast(pyarrow.bool_())
+            held_out.write_batch(rows.filter(aside))
+            documents.write_batch(rows.filter(pyarrow.compute.invert(aside)))
+            progress.advance(len(batch.documents))
+    return languages
+
+
+def _short(book: Ledger) -> Scores:
+    """The scores of what was too short to be compared."""
+    scores = np.full((len(book.too_short), 3), np.nan, np.float32)
+    scores[:, 0] = book.too_short
+    return scores
+
+
+def _rows(batch: StoredBatch, scores: dict[str, np.ndarray]) -> pyarrow.RecordBatch:
+    nothing = np.full(len(batch.documents), np.nan)
+    columns = [
+        pyarrow.array([document.place for document in batch.documents])
+        if name == "source"
+        else pyarrow.array(scores.get(name, nothing), kind, from_pandas=True)
+        if name in ("similarity", "relevance")
+        else batch.rows.column(name)
+        for name, kind in zip(DOCUMENT.names, DOCUMENT.types, strict=True)
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, schema=DOCUMENT)
+
+
+def _files(source: Source | None) -> list[File]:
+    return [File(file, os.path.relpath(file, source.folder)) for file in source.files] if source else []
+
+
+def _names(terms: Source | None) -> list[str]:
+    """Every name of every term in files of facts."""
+    names: dict[str, None] = {}
+    for file in terms.files if terms else ():
+        for record in read_knowledge(file):
+            triple = record.triple
+            objects = [triple.object] if len(triple.object.split()) <= _LONGEST_TERM else []
+            names.update(dict.fromkeys((triple.subject, *record.synonyms, *objects)))
+    return list(names)
+
+
+def _texts(seeds: Source | None) -> list[str]:
+    items = (item for file in _files(seeds) for item in read_documents(file.path, file.name, Fields()))
+    return [item.text for item in items if isinstance(item, Document) and item.text]

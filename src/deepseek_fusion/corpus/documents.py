@@ -2,46 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Level = Literal["reading", "basic", "domain", "exam"]
 
 _EXCERPT = 80
 
 
 @dataclass(frozen=True)
 class Document:
-    """One text and where it came from; `line` is set for a row of a file."""
+    """One text and where it came from.
+
+    Attributes:
+        source: the file.
+        line: the line (of a table or a text), row, page or entry that the text stands on, if it is a part of the file.
+        metadata: what else the file says about it, such as `title` or `pmid`.
+        personal: names and numbers of the patient that it is about, which must not stay in the text.
+    """
 
     source: str
     text: str
     line: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    personal: tuple[tuple[str, str], ...] = ()
 
     @property
     def place(self) -> str:
-        """The file, and the line if the document is a row of it."""
+        """The file, and the line if the document is a part of it."""
         return self.source if self.line is None else f"{self.source}:{self.line}"
 
-    def rejected(self, by: str, reason: str) -> Rejected:
+    def rejected(self, by: str, reason: str, level: Level = "basic", score: float | None = None) -> Rejected:
         """This document as turned away by the filter `by`."""
-        return Rejected(self.source, self.line, by, reason, " ".join(self.text[: 4 * _EXCERPT].split())[:_EXCERPT])
+        return Rejected(self.source, self.line, by, reason, excerpt(self.text), level, score)
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """What was not kept, by which filter, and why."""
+    """What was not kept, by which filter, and why; the score if the filter has a threshold."""
 
     source: str
     line: int | None
     filter: str
     reason: str
     excerpt: str = ""
+    level: Level = "basic"
+    score: float | None = None
 
-    def row(self) -> dict[str, str | int | None]:
+    def row(self) -> dict[str, str | int | float | None]:
         """The row of `rejected.jsonl`."""
         return {
             "source": self.source,
             "line": self.line,
-            "level": "basic",
+            "level": self.level,
             "filter": self.filter,
             "reason": self.reason,
+            "score": self.score,
             "excerpt": self.excerpt,
         }
+
+
+def unread(source: str, line: int | None, reason: str, content: str = "") -> Rejected:
+    """A file, or a part of one, that no document could be made of."""
+    return Rejected(source, line, "reader", reason, excerpt(content), "reading")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, on one line."""
+    return " ".join(text[: 4 * _EXCERPT].split())[:_EXCERPT]

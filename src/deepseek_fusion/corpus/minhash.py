@@ -1,77 +1,102 @@
-"""Near duplicates by MinHash and locality-sensitive hashing, in plain Python.
+"""Near duplicates by MinHash and locality-sensitive hashing, many texts at once.
 
 One permutation hashing (Li, Owen and Zhang 2012, arXiv 1208.1259) with optimal densification (Shrivastava 2017,
-arXiv 1703.04664): each 5-gram is hashed once, and the same text has the same signature in every process.
+arXiv 1703.04664), of which 16 bits a bin are kept (b-bit minwise hashing, Li and König 2010, arXiv 0910.3349): each
+5-gram is hashed once, a signature takes 256 bytes, and the same text has the same one in every process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from hashlib import blake2b
-from itertools import count
+import numpy as np
+import numpy.typing as npt
 
-_BINS = 128
+from deepseek_fusion.corpus.words import Places, Words, mixed
+
+Signatures = npt.NDArray[np.uint16]
+
+BINS = 128
 _GRAM = 5
 _RECALL = 0.99  # of pairs at the threshold
+_AT_ONCE = 4096  # texts whose candidates are compared at a time
+_EMPTY = np.uint64(2**64 - 1)
 
 
-class NearDuplicates:
-    """Signatures of the texts so far, indexed by bands."""
-
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
-        self.rows = _rows(threshold)
-        self.signatures: dict[str, tuple[int, ...]] = {}
-        self.bands: dict[tuple[int, tuple[int, ...]], list[str]] = {}
-
-    def add(self, name: str, words: Sequence[str]) -> tuple[str, float] | None:
-        """The most similar earlier text and the estimated Jaccard similarity; if there is none, remember this one."""
-        if not words:
-            return None
-        signature = signature_of(words)
-        bands = [(start, signature[start : start + self.rows]) for start in range(0, _BINS, self.rows)]
-        candidates = dict.fromkeys(other for band in bands for other in self.bands.get(band, ()))
-        scores = [(other, similarity(signature, self.signatures[other])) for other in candidates]
-        best = max(scores, key=lambda score: score[1], default=None)
-        if best and best[1] >= self.threshold:
-            return best
-        self.signatures[name] = signature
-        for band in bands:
-            self.bands.setdefault(band, []).append(name)
-        return None
+def signatures(words: Words) -> Signatures:
+    """[N, 128] for each text and bin the smallest hash of a 5-gram that falls into it; zeros for a text of no words."""
+    hashes, text = words.grams(_GRAM)
+    smallest = np.full(len(words.counts) * BINS, _EMPTY)
+    np.minimum.at(smallest, text * BINS + (hashes % BINS).astype(np.int64), hashes // np.uint64(BINS))
+    smallest_NB = smallest.reshape(-1, BINS)
+    full_NB = smallest_NB != _EMPTY
+    values_NB = smallest_NB.astype(np.uint16)
+    rows, bins = np.nonzero(~full_NB & full_NB.any(1, keepdims=True))
+    probe = 0
+    while len(rows):
+        # An empty bin borrows from a full one, chosen by its own number alone
+        chosen = (mixed((bins + BINS * probe).astype(np.uint64)) % BINS).astype(np.int64)
+        found = full_NB[rows, chosen]
+        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen[found]]
+        rows, bins, probe = rows[~found], bins[~found], probe + 1
+    values_NB[~full_NB.any(1)] = 0
+    return values_NB
 
 
-def signature_of(words: Sequence[str]) -> tuple[int, ...]:
-    """For each of 128 bins the smallest hash of a 5-gram that falls into it."""
-    smallest: dict[int, int] = {}
-    for start in range(max(1, len(words) - _GRAM + 1)):
-        value, place = divmod(_hash(" ".join(words[start : start + _GRAM])), _BINS)
-        smallest[place] = min(value, smallest.get(place, value))
-    return tuple(smallest[place] if place in smallest else _borrow(smallest, place) for place in range(_BINS))
+def similarity(first: Signatures, second: Signatures) -> npt.NDArray[np.float64]:
+    """Estimated Jaccard similarity of each pair: the share of equal bins."""
+    equal: npt.NDArray[np.float64] = (first == second).mean(-1)
+    return equal
 
 
-def similarity(first: Sequence[int], second: Sequence[int]) -> float:
-    """Estimated Jaccard similarity: the share of equal bins."""
-    return sum(left == right for left, right in zip(first, second, strict=True)) / _BINS
+def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places, npt.NDArray[np.float64]]:
+    """For each text the most similar earlier one that stays, or -1, and the similarity.
+
+    Where the similarity reaches the threshold, the text is a duplicate and does not stay.
+
+    Args:
+        signatures_NB: of the texts in order.
+        threshold: estimated Jaccard similarity.
+    """
+    nearest, best = np.full(len(signatures_NB), -1), np.zeros(len(signatures_NB))
+    staying = np.arange(len(signatures_NB))
+    while True:
+        others, scores = _nearest_earlier(signatures_NB, staying, _rows(threshold))
+        nearest[staying], best[staying] = np.where(others < 0, -1, staying[others]), scores
+        alike = scores >= threshold
+        gone = alike & ~alike[others]  # one that is like a text that goes itself waits for the next round
+        if not gone.any():
+            return nearest, best
+        staying = staying[~gone]
 
 
-def _borrow(smallest: dict[int, int], place: int) -> int:
-    """The value of a full bin, chosen by the empty bin's number alone."""
-    return next(smallest[other] for other in (_probe(place, n) for n in count()) if other in smallest)
+def _nearest_earlier(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, npt.NDArray[np.float64]]:
+    """For each of the staying texts the number of another one among them, or -1, and the similarity."""
+    nearest, best = np.full(len(staying), -1), np.zeros(len(staying))
+    for start in range(0, BINS, rows):
+        texts, others = _candidates(signatures_NB[staying, start : start + rows])
+        for place in range(0, len(texts), _AT_ONCE):
+            these, those = texts[place : place + _AT_ONCE], others[place : place + _AT_ONCE]
+            scores = similarity(signatures_NB[staying[these]], signatures_NB[staying[those]])
+            better = scores > best[these]
+            nearest[these[better]], best[these[better]] = those[better], scores[better]
+    return nearest, best
 
 
-@cache
-def _probe(place: int, n: int) -> int:
-    return _hash(f"{place} {n}") % _BINS
+def _candidates(band_NR: Signatures) -> tuple[Places, Places]:
+    """Pairs (text, earlier text) with equal values in a band: each with the first of its kind and the one before."""
+    keys = np.zeros(len(band_NR), np.uint64)
+    for column in band_NR.T:
+        keys = mixed(keys ^ column.astype(np.uint64)) + np.uint64(1)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    begins = np.concatenate((np.ones(min(1, len(keys)), bool), ordered[1:] != ordered[:-1]))
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(keys)), 0))
+    later = np.flatnonzero(~begins)
+    texts = np.concatenate((order[later], order[later]))
+    return texts, np.concatenate((order[first[later]], order[later - 1]))
 
 
 def _rows(threshold: float) -> int:
     """Most rows a band may have so that a pair at the threshold still shares a band."""
     return next(
-        rows for rows in (32, 16, 8, 4, 2, 1) if rows == 1 or 1 - (1 - threshold**rows) ** (_BINS // rows) >= _RECALL
+        rows for rows in (32, 16, 8, 4, 2, 1) if rows == 1 or 1 - (1 - threshold**rows) ** (BINS // rows) >= _RECALL
     )
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_parquet, write_json, write_jsonl
 from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
@@ -70,7 +70,7 @@ def write_lessons(
     facts = Graph.load(graph.path)
     if not facts.triples:
         raise FusionError("knowledge.sources: no facts to teach; check `relations` and `max_facts`.")
-    documents = read_jsonl(corpus.path / "documents.jsonl") if corpus is not None else []
+    documents = list(read_parquet(corpus.path / "documents.parquet", "text")) if corpus is not None else []
     times = section.exposures or exposures_for(len(facts.triples))
     if section.tokens and not section.exposures:
         assert model is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from deepseek_fusion.core.artifacts import Artifact, read_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_parquet
 from deepseek_fusion.core.config import KnowledgeConfig, RelationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
@@ -35,7 +35,7 @@ def build_graph(out: Path, section: KnowledgeConfig, knowledge: Source, corpus: 
     triples = _draw(section, [triple for triple in triples if triple.relation in relations])
     graph = Graph(tuple(triples), section.subject_type, relations, _synonyms(records)).with_triples(triples)
     names = {subject: (subject, *graph.synonyms.get(subject, ())) for subject in graph.subjects}
-    texts = (row["text"] for row in read_jsonl(corpus.path / "documents.jsonl"))
+    texts = (row["text"] for row in read_parquet(corpus.path / "documents.parquet", "text"))
     replace(graph, mentions=count_mentions(names, texts)).save(out)
 
 

@@ -12,14 +12,14 @@ _HAN_RANGES = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 HAN = re.compile(f"[{_HAN_RANGES}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _TOKEN = re.compile(rf"[{_HAN_RANGES}]|[^\W{_HAN_RANGES}]+")
-_LETTERS_PER_HAN = 3  # one Han character says about as much as three Latin letters
+LETTERS_PER_HAN = 3  # one Han character says about as much as three Latin letters
 
 
 def language_of(text: str) -> Language:
     """The language of a text by the share of Han characters among its letters; `en` if it has no letters."""
     han = len(HAN.findall(text))
     others = len(_LETTER.findall(text)) - han
-    return "zh" if han * _LETTERS_PER_HAN > others else "en"
+    return "zh" if han * LETTERS_PER_HAN > others else "en"
 
 
 def tokens(text: str) -> list[str]:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from deepseek_fusion.core.artifacts import Artifact, read_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_parquet
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
@@ -34,7 +34,7 @@ def document_course(language: Language, section: TrainingConfig, corpus: Artifac
     Raises:
         FusionError: there are none.
     """
-    texts = [row["text"] for row in read_jsonl(corpus.path / "documents.jsonl")]
+    texts = [row["text"] for row in read_parquet(corpus.path / "documents.parquet", "text")]
     pieces: list[Sample] = []
     with track("tokenising", len(texts)) as progress:
         for text in texts:

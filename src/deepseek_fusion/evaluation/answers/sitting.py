@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_parquet, write_json, write_jsonl
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
@@ -117,7 +117,7 @@ def _general(
             for (question, names), answer in zip(QUESTIONS, answers, strict=True)
         ],
     }
-    held_out = read_jsonl(corpus.path / "held_out.jsonl") if corpus is not None else []
+    held_out = list(read_parquet(corpus.path / "held_out.parquet", "text")) if corpus is not None else []
     if held_out:
         documents = [row["text"] for row in held_out]
         result["domain_perplexity"] = _perplexity(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_json, write_jsonl
+from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, read_parquet, write_json, write_jsonl
 from deepseek_fusion.core.config import ConsistencyConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
@@ -59,7 +59,7 @@ def check_consistency(
     rows = reading.rows
     place = section.nli or (str(judge.path / MODEL) if judge else None)
     if place is not None:
-        documents = [row["text"] for row in read_jsonl(corpus.path / "documents.jsonl")] if corpus else []
+        documents = [row["text"] for row in read_parquet(corpus.path / "documents.parquet", "text")] if corpus else []
         opinions = Judge(place).opinions([found.claim for found in reading.judgements], Evidence(facts, documents))
         for row, opinion in zip(rows, opinions, strict=True):
             row["nli"] = vars(opinion)

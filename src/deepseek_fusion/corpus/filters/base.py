@@ -1,0 +1,77 @@
+"""What all filters share: the texts they look at, and that a decision comes with its reason."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import ClassVar
+
+from deepseek_fusion.corpus.documents import Document, Level, Rejected
+from deepseek_fusion.corpus.minhash import Signatures, signatures
+from deepseek_fusion.corpus.words import Words
+
+
+class Batch:
+    """Documents that follow each other, and what several filters want to know of them.
+
+    Args:
+        documents: in order.
+        first: number of the first one among all documents.
+    """
+
+    def __init__(self, documents: Sequence[Document], first: int = 0) -> None:
+        self.documents = documents
+        self.first = first
+
+    @cached_property
+    def words(self) -> Words:
+        """Their words."""
+        return Words([document.text for document in self.documents])
+
+    @cached_property
+    def characters(self) -> list[int]:
+        """How many characters each has, spaces aside."""
+        return [sum(map(len, document.text.split())) for document in self.documents]
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """Equal for texts that differ in case, width of characters and spaces at most."""
+        return [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in self.words.folded]
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """[N, 128] for the estimate of how similar two texts are."""
+        return signatures(self.words)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a document must go, and the score that fell short if the filter has a threshold."""
+
+    text: str
+    score: float | None = None
+
+
+class Filter(ABC):
+    """Says which documents must go and why. Keeping, counting and showing what was rejected is done elsewhere, once."""
+
+    name: ClassVar[str]
+    level: ClassVar[Level] = "basic"
+
+    @abstractmethod
+    def reasons(self, batch: Batch) -> Sequence[Reason | None]:
+        """For each document of the batch why it must go, or None to keep it; batches come in order."""
+
+
+def sift(batch: Batch, filters: Sequence[Filter]) -> list[Rejected | None]:
+    """For each document its rejection by the first filter that has a reason, or None."""
+    found: list[Rejected | None] = [None] * len(batch.documents)
+    for each in filters:
+        for number, reason in enumerate(each.reasons(batch)):
+            if reason is not None and found[number] is None:
+                document = batch.documents[number]
+                found[number] = document.rejected(each.name, reason.text, each.level, reason.score)
+    return found

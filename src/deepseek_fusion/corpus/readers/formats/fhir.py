@@ -1,0 +1,151 @@
+"""FHIR R4 resources: what they say in words, and the person that it must not be traced to.
+
+Attachments are decoded where they are embedded; what they only link to is not fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from deepseek_fusion.corpus.documents import Document, unread
+from deepseek_fusion.corpus.readers.decoding import decode
+from deepseek_fusion.corpus.readers.formats.html import html_text
+from deepseek_fusion.corpus.readers.opening import MOST_LINE
+from deepseek_fusion.corpus.readers.reader import Reading
+
+_WORDS = ("conclusion", "summary", "description")
+_MOST_PATIENTS = 200_000
+
+Resource = dict[str, Any]
+
+
+class Patients:
+    """What would identify each patient of a file, as (kind, value), by reference."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def learn(self, resource: Resource) -> None:
+        """Remember a Patient resource."""
+        if resource.get("resourceType") == "Patient" and len(self.known) < _MOST_PATIENTS:
+            self.known[f"Patient/{resource.get('id')}"] = tuple(dict.fromkeys(_identifying(resource)))
+
+    def of(self, resource: Resource) -> tuple[tuple[str, str], ...]:
+        """What identifies the subject of a resource; of all if it names none."""
+        reference = next((_object(resource, role).get("reference") for role in ("subject", "patient")), None)
+        if isinstance(reference, str) and reference in self.known:
+            return self.known[reference]
+        return tuple(pair for pairs in self.known.values() for pair in pairs) if len(self.known) == 1 else ()
+
+
+def fhir_documents(
+    name: str, line: int | None, resource: Resource, patients: Patients, textless: Counter[str]
+) -> Reading:
+    """The notes in a resource, or in those of a Bundle.
+
+    Args:
+        name: of the file.
+        line: where the resource stands in it.
+        resource: as it was parsed.
+        patients: those that are known; grows.
+        textless: counts the resources without text by type; grows.
+    """
+    if resource["resourceType"] == "Bundle":
+        inner = [entry["resource"] for entry in _list(resource, "entry") if isinstance(entry.get("resource"), dict)]
+        for each in inner:
+            patients.learn(each)
+        for number, each in enumerate(inner, start=1):
+            if isinstance(each.get("resourceType"), str) and each["resourceType"] != "Bundle":
+                yield from fhir_documents(name, number if line is None else line, each, patients, textless)
+        return
+    patients.learn(resource)
+    text = "\n\n".join(filter(None, (part.strip() for part in _said(resource))))
+    if text:
+        yield Document(name, text, line, _about(resource), patients.of(resource))
+    elif any("url" in attachment for attachment in _attachments(resource)):
+        yield unread(name, line, "its text is elsewhere, and nothing is fetched")
+    else:
+        textless[resource["resourceType"]] += 1
+
+
+def _said(resource: Resource) -> Iterator[str]:
+    """What a person wrote; for lack of that, the narrative, unless it was generated from the fields."""
+    written = [
+        *map(_attached, _attachments(resource)),
+        *_sections(resource, depth=0),
+        *(resource[key] for key in _WORDS if isinstance(resource.get(key), str) and not _attachments(resource)),
+        *(note["text"] for note in _list(resource, "note") if isinstance(note.get("text"), str)),
+    ]
+    if any(written):
+        yield from written
+    elif _object(resource, "text").get("status") != "generated":
+        yield _narrative(resource)
+
+
+def _sections(resource: Resource, depth: int) -> Iterator[str]:
+    for section in _list(resource, "section") if depth < 8 else ():
+        title = section.get("title")
+        body = _narrative(section)
+        yield f"{title}\n{body}" if isinstance(title, str) and body else body
+        yield from _sections(section, depth + 1)
+
+
+def _narrative(resource: Resource) -> str:
+    div = _object(resource, "text").get("div")
+    return html_text(div) if isinstance(div, str) else ""
+
+
+def _attachments(resource: Resource) -> list[Resource]:
+    inside = [_object(content, "attachment") for content in _list(resource, "content")]
+    return [attachment for attachment in (*inside, *_list(resource, "presentedForm")) if attachment]
+
+
+def _attached(attachment: Resource) -> str:
+    data, kind = attachment.get("data"), str(attachment.get("contentType", "text/plain"))
+    if not isinstance(data, str) or len(data) > 2 * MOST_LINE or not kind.startswith("text/"):
+        return ""
+    try:
+        text = decode(base64.b64decode(data, validate=True)) or ""
+    except (binascii.Error, ValueError):
+        return ""
+    return html_text(text) if kind.startswith("text/html") else text
+
+
+def _about(resource: Resource) -> dict[str, str]:
+    kind = _object(resource, "type").get("text")
+    about = {
+        "resource": f"{resource['resourceType']}/{resource.get('id', '')}",
+        "type": kind,
+        "date": resource.get("date"),
+        "title": resource.get("title"),
+    }
+    return {key: value for key, value in about.items() if isinstance(value, str) and value}
+
+
+def _identifying(patient: Resource) -> Iterator[tuple[str, str]]:
+    for name in _list(patient, "name"):
+        given = [part for part in name.get("given", ()) if isinstance(part, str)]
+        family = str(name.get("family") or "")
+        whole = (name.get("text"), " ".join((*given, family)), f"{family}{''.join(given)}", family, *given)
+        yield from (("name", part.strip()) for part in whole if isinstance(part, str))
+    for key, kind in (("identifier", "id"), ("telecom", "phone")):
+        yield from ((kind, part["value"]) for part in _list(patient, key) if isinstance(part.get("value"), str))
+    for address in _list(patient, "address"):
+        lines = [line for line in address.get("line", ()) if isinstance(line, str)]
+        yield from (("address", line) for line in (*lines, address.get("text")) if isinstance(line, str))
+    if isinstance(patient.get("birthDate"), str):
+        yield "birth", patient["birthDate"]
+
+
+def _object(resource: Resource, key: str) -> Resource:
+    value = resource.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(resource: Resource, key: str) -> list[Resource]:
+    value = resource.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

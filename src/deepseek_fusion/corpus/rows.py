@@ -1,0 +1,181 @@
+"""Documents as rows of a table, with all that can be said of each text alone: what a worker process makes of files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow
+
+from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.corpus.documents import Document, Rejected
+from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
+from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, TooShort
+from deepseek_fusion.corpus.filters.exam import InExam, exam_items
+from deepseek_fusion.corpus.minhash import BINS, Signatures
+from deepseek_fusion.corpus.personal import Mask
+from deepseek_fusion.corpus.readers.files import read_documents
+from deepseek_fusion.corpus.readers.reader import Fields
+
+SCHEMA = pyarrow.schema(
+    {
+        "source": pyarrow.string(),
+        "line": pyarrow.int32(),
+        "text": pyarrow.string(),  # of a rejected row its beginning
+        "id": pyarrow.string(),
+        "language": pyarrow.string(),
+        "metadata": pyarrow.string(),  # JSON
+        "characters": pyarrow.int32(),
+        "masked": pyarrow.string(),  # JSON, how much of each kind
+        "digest": pyarrow.binary(16),
+        "signature": pyarrow.binary(2 * BINS),
+        "level": pyarrow.string(),
+        "filter": pyarrow.string(),
+        "reason": pyarrow.string(),
+        "score": pyarrow.float32(),
+    }
+)
+_ROWS, _CHARACTERS, _SECONDS = 512, 1 << 20, 5.0
+"""A batch is full with so many rows, or so much text, or after so long."""
+
+
+class File(NamedTuple):
+    """A file of the user, and what to call it in the rows."""
+
+    path: Path
+    name: str
+
+
+class Event(NamedTuple):
+    """A file was begun, or rows are there that end all files before `file`."""
+
+    file: int
+    rows: pyarrow.RecordBatch | None
+
+
+class Rows:
+    """The rows of files under a section.
+
+    Args:
+        section: what to read, mask and filter.
+        exams: files of questions to keep clear of.
+
+    Raises:
+        FusionError: an exam cannot be read.
+    """
+
+    def __init__(self, section: CorpusConfig, exams: Sequence[File]) -> None:
+        self.fields = Fields(section.text_field, section.keep_fields)
+        self.mask = Mask(section.personal)
+        self.filters: list[Filter] = [TooShort(section.min_characters), Damaged(), OtherLanguage(section.languages)]
+        if exams:
+            items = (item for exam in exams for item in exam_items(exam.path, exam.name))
+            self.filters.append(InExam(items, section.exam_words))
+
+    def of(self, files: Sequence[File]) -> Iterator[Event]:
+        """Rows in the order of the files.
+
+        Raises:
+            FusionError: a file may not be opened, or a package of the `text` extra is needed and missing.
+        """
+        items: list[Document | Rejected] = []
+        size, since = 0, time.monotonic()
+        for number, file in enumerate(files):
+            yield Event(number, None)
+            for item in self._read(file):
+                items.append(item)
+                size += len(item.text) if isinstance(item, Document) else 0
+                if len(items) >= _ROWS or size >= _CHARACTERS or time.monotonic() - since > _SECONDS:
+                    yield Event(number, self.batch(items))
+                    items, size, since = [], 0, time.monotonic()
+        if items:
+            yield Event(len(files), self.batch(items))
+
+    def batch(self, items: Sequence[Document | Rejected]) -> pyarrow.RecordBatch:
+        """One row an item, in order."""
+        masked = [self.mask(item.text, item.personal) if isinstance(item, Document) else None for item in items]
+        documents = [
+            Document(item.source, found[0], item.line, item.metadata)
+            for item, found in zip(items, masked, strict=True)
+            if isinstance(item, Document) and found is not None
+        ]
+        batch = Batch(documents)
+        judged = iter(_kept_rows(batch, sift(batch, self.filters)))
+        rows = []
+        for item, found in zip(items, masked, strict=True):
+            row = next(judged) if found is not None else _rejected_row(item)
+            if found is not None and found[1]:
+                row["masked"] = json.dumps(found[1])
+                if (reason := self.mask.refuses(found[1])) and not row.get("filter"):
+                    row = _rejected_row(documents[0].rejected("personal", reason))
+            rows.append(row)
+        return pyarrow.RecordBatch.from_pylist(rows, SCHEMA)
+
+    def _read(self, file: File) -> Iterator[Document | Rejected]:
+        try:
+            yield from read_documents(file.path, file.name, self.fields)
+        except MemoryError:
+            yield Rejected(file.name, None, "reader", "takes more memory than a file may", level="reading")
+
+
+def _kept_rows(batch: Batch, judged: Iterable[Rejected | None]) -> Iterator[dict[str, Any]]:
+    for number, (document, rejected) in enumerate(zip(batch.documents, judged, strict=True)):
+        if rejected is not None:
+            yield {**_rejected_row(rejected), "characters": batch.characters[number]}
+            continue
+        yield {
+            "source": safe(document.source),
+            "line": document.line,
+            "text": document.text,
+            "id": sha256(document.text.encode()).hexdigest()[:16],
+            "language": batch.words.languages[number],
+            "metadata": json.dumps(document.metadata) if document.metadata else None,
+            "characters": batch.characters[number],
+            "digest": batch.digests[number],
+            "signature": batch.signatures[number].tobytes(),
+        }
+
+
+def _rejected_row(rejected: Rejected | Document) -> dict[str, Any]:
+    assert isinstance(rejected, Rejected)
+    return {
+        "source": safe(rejected.source),
+        "line": rejected.line,
+        "text": safe(rejected.excerpt),
+        "level": rejected.level,
+        "filter": rejected.filter,
+        "reason": safe(rejected.reason),
+        "score": rejected.score,
+    }
+
+
+def safe(text: str) -> str:
+    """The text with what has no UTF-8, halves of surrogate pairs, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+class StoredBatch(Batch):
+    """Documents of rows that were made before; their signatures and digests are not computed again."""
+
+    def __init__(self, rows: pyarrow.RecordBatch, first: int) -> None:
+        columns = (rows.column(name).to_pylist() for name in ("source", "text", "line"))
+        super().__init__([Document(*fields) for fields in zip(*columns, strict=True)], first)
+        self.rows = rows
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """As they were stored."""
+        stored: list[bytes] = self.rows.column("digest").to_pylist()
+        return stored
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """As they were stored."""
+        stored = self.rows.column("signature").to_pylist()
+        return np.frombuffer(b"".join(stored), np.uint16).reshape(-1, BINS)

@@ -1,0 +1,67 @@
+"""A process that turns files into rows: what a broken file does to it, it does to nothing else.
+
+It is told what to do in lines of JSON and answers in frames, a header and a payload each. It is started by
+`workers.py` as `python -m deepseek_fusion.corpus.worker`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow
+
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.corpus.rows import File, Rows
+
+HEADER = struct.Struct("<cII")
+"""Kind, number of a file, size of the payload."""
+BEGUN, ROWS, DONE, REFUSED = b"b", b"r", b"d", b"x"
+MOST_MEMORY = 4 << 30
+
+
+def main() -> None:
+    """Read a line of settings, then lines of files to read."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not get between the frames
+    pyarrow.set_cpu_count(1)
+    try:
+        settings = json.loads(sys.stdin.readline())
+        rows = Rows(CorpusConfig(**settings["section"]), _files(settings["exams"]))
+        for line in sys.stdin:
+            for number, batch in rows.of(_files(json.loads(line))):
+                send(out, BEGUN if batch is None else ROWS, number, b"" if batch is None else packed(batch))
+            send(out, DONE, 0, b"")
+    except FusionError as error:
+        send(out, REFUSED, 0, str(error).encode("utf-8", "backslashreplace"))
+
+
+def send(out: BinaryIO, kind: bytes, number: int, payload: bytes) -> None:
+    """Write one frame."""
+    out.write(HEADER.pack(kind, number, len(payload)) + payload)
+    out.flush()
+
+
+def packed(batch: pyarrow.RecordBatch) -> bytes:
+    """A batch as an Arrow stream."""
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _files(pairs: list[list[str]]) -> list[File]:
+    return [File(Path(path), name) for path, name in pairs]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.corpus.documents import Rejected
+from deepseek_fusion.corpus.funnel.page import HERE, LANGUAGES, STEPS, write_funnel
+from deepseek_fusion.corpus.ledger import Ledger
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> 痛风"
+SUMMARY = {"read": 1010, "kept": 1000, "languages": {"zh": 600, "en": 400}, "masked": {"name": 12}}
+
+
+def book() -> Ledger:
+    found = Ledger(io.BytesIO())
+    for number in range(9):
+        found.add(Rejected("a.txt", number, "too_short", f"{number} characters", HOSTILE, score=number))
+    found.add(Rejected("b.pdf", None, "reader", "no PDF", "", "reading"))
+    return found
+
+
+def page(path: Path, scores: np.ndarray) -> tuple[str, dict[str, Any]]:
+    write_funnel(path, CorpusConfig(), SUMMARY, book(), scores.astype(np.float32))
+    html = path.read_text(encoding="utf-8")
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
+    assert data is not None
+    return html, json.loads(data[1])
+
+
+@pytest.fixture
+def scores() -> np.ndarray:
+    table = np.full((1009, 3), np.nan)
+    table[:, 0] = np.arange(1009)
+    table[9:, 1] = 0.25
+    return table
+
+
+def test_words_are_there_in_both_languages() -> None:
+    words = yaml.safe_load((HERE / "words.yaml").read_text(encoding="utf-8"))
+    for key, texts in words.items():
+        assert set(texts) == set(LANGUAGES), key
+        assert re.findall(r"{(\w+)}", texts["en"]) == re.findall(r"{(\w+)}", texts["zh"]), key
+    assert {f"filter_{name}" for name in STEPS} | {f"level_{level}" for level in STEPS.values()} <= words.keys()
+
+
+def test_the_page_shows_steps_and_examples_and_runs_nothing_of_the_documents(
+    tmp_path: Path, scores: np.ndarray
+) -> None:
+    html, _ = page(tmp_path / "funnel.html", scores)
+    tags: list[str] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append(tag)  # type: ignore[method-assign, assignment]
+    parser.feed(html)
+    assert tags.count("script") == 2
+    assert "img" not in tags
+    assert tags.count("details") == len(STEPS)
+    assert html.count("onerror=alert(1)&gt; 痛风") == 5  # examples, not all
+    assert "src=" not in html.replace("img src=x", "")
+    assert "http" not in html
+    assert 'lang="zh" data-language="zh"' in html  # most rows are Chinese
+
+
+def test_the_scores_are_sampled_evenly(tmp_path: Path, scores: np.ndarray) -> None:
+    _, data = page(tmp_path / "funnel.html", scores)
+    assert data["weight"] == 1
+    assert [score["key"] for score in data["scores"]] == ["min_characters", "near_duplicate"]
+    assert data["rows"][0] == [0, None]
+    assert data["rows"][-1] == [1008, 0.25]
+    _, data = page(tmp_path / "funnel.html", np.tile(scores, (50, 1)))
+    assert len(data["rows"]) == 20_000
+    assert data["weight"] == pytest.approx(1009 * 50 / 20_000)
+
+
+def test_a_domain_adds_its_threshold_and_nothing_read_shows_none(tmp_path: Path, scores: np.ndarray) -> None:
+    scores[:, 2] = 0.5
+    _, data = page(tmp_path / "funnel.html", scores)
+    assert [score["key"] for score in data["scores"]] == ["min_characters", "near_duplicate", "relevance"]
+    html, data = page(tmp_path / "funnel.html", scores[:0])
+    assert data["rows"] == []
+    assert 'id="thresholds"' not in html

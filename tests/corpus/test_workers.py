@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from corpus.formats.samples import docx, paragraph, pdf
+from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.core.source import Source
+from deepseek_fusion.corpus import workers
+from deepseek_fusion.corpus.build import build_corpus
+from deepseek_fusion.corpus.documents import Rejected
+from deepseek_fusion.corpus.rows import File
+from deepseek_fusion.corpus.workers import read_rows
+
+GOUT = "Gout, number {}, is a painful disease of the joints, caused by crystals of uric acid."
+
+
+def rows(files: list[File], **limits: float) -> list[tuple[str, str | None]]:
+    """Source and reason of each row."""
+    found: list[tuple[str, str | None]] = []
+    for item in read_rows(files, CorpusConfig(), [], **limits):
+        if isinstance(item, Rejected):
+            found.append((item.source, item.reason))
+        else:
+            found += ((row["source"], row["reason"]) for row in item.to_pylist())
+    return found
+
+
+def written(folder: Path, contents: dict[str, bytes]) -> list[File]:
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [File(folder / name, name) for name in contents]
+
+
+def test_processes_give_the_rows_in_the_order_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    files = written(tmp_path, {f"{number}.html": GOUT.format(number).encode() for number in range(80)})
+    assert rows(files) == [(f"{number}.html", None) for number in range(80)]
+
+
+@pytest.mark.slow
+def test_a_file_that_gives_no_sign_of_life_takes_no_other_with_it(tmp_path: Path) -> None:
+    contents = {f"{number}.pdf": pdf(GOUT.format(number)) for number in range(3)}
+    files = written(tmp_path, {**contents, "9.txt": b"short"})
+    slow = tmp_path / "slow.csv.gz"
+    with gzip.open(slow, "wb", compresslevel=1) as file:
+        file.write(b"text\n" + b"\n" * (60 << 20))
+    found = rows([files[0], files[1], File(slow, "slow.csv.gz"), *files[2:]], patience=20.0)
+    assert found == [
+        ("0.pdf", None),
+        ("1.pdf", None),
+        ("slow.csv.gz", "was given up after 20 seconds without a result"),
+        ("2.pdf", None),
+        ("9.txt", "5 characters, fewer than 40"),
+    ]
+
+
+def test_a_process_that_is_killed(tmp_path: Path) -> None:
+    files = written(tmp_path, {f"{number}.pdf": pdf(GOUT.format(number)) for number in range(70)})
+    found = []
+    for item in read_rows(files, CorpusConfig(), []):
+        if not found:
+            os.kill(children()[0], signal.SIGKILL)
+        found += [item] if isinstance(item, Rejected) else item.to_pylist()
+    assert len(found) == 70
+
+
+def children() -> list[int]:
+    task = Path(f"/proc/{os.getpid()}/task")
+    return [int(pid) for each in task.iterdir() for pid in (each / "children").read_text().split()]
+
+
+def test_no_process_stays_behind(tmp_path: Path) -> None:
+    files = written(tmp_path, {f"{number}.docx": docx(paragraph(GOUT.format(number))) for number in range(70)})
+    reading = read_rows(files, CorpusConfig(), [])
+    next(reading)
+    reading.close()  # type: ignore[attr-defined]
+    assert not children()
+
+
+def test_a_mistake_of_the_user_is_told(tmp_path: Path) -> None:
+    files = written(tmp_path, {"a.pdf": pdf(GOUT), "exam.jsonl": b"{"})
+    with pytest.raises(FusionError, match=r"corpus.exams: .*exam.jsonl cannot be read"):
+        list(read_rows(files[:1], CorpusConfig(), files[1:]))
+
+
+def test_both_ways_give_the_same_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    texts = [GOUT.format(number % 7) + " Dr. Smith said so." * (number % 3) for number in range(40)]
+    (folder / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in [*texts, "x", "{"]))
+    (folder / "b.txt").write_text(GOUT, encoding="utf-16")
+    (folder / "circle.txt").symlink_to("circle.txt")
+    found = []
+    for small in (workers._SMALL, 0):
+        monkeypatch.setattr(workers, "_SMALL", small)
+        out = tmp_path / str(small)
+        out.mkdir()
+        build_corpus(out, CorpusConfig(), Source(("in",), tmp_path))
+        tables = [list(read_parquet(out / f"{name}.parquet")) for name in ("documents", "held_out")]
+        found.append((tables, read_jsonl(out / "rejected.jsonl"), read_json(out / "summary.json")))
+    assert found[0] == found[1]
+    assert found[0][2]["masked"]["name"] > 0
