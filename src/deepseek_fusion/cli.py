@@ -92,7 +92,7 @@ def teach(
     cpu = time.process_time()
     with together() as leads:
         if not leads:
-            follow()
+            follow(pipeline.TOGETHER)
             return
         with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
             release = pipeline.teach(config, run)

@@ -41,6 +41,8 @@ from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.shuffle import shuffle_answers
+from deepseek_fusion.models.parallel import check_parallel
+from deepseek_fusion.models.ranks import count
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
 from deepseek_fusion.serving.weights import export_weights
@@ -57,6 +59,9 @@ EXAM, LEAKS, SITTING, ATTACK = (
 )
 CONTROL, CONTROLS, MEASURED = ("control", "seed"), ("controls", "seed"), ("seed", "bootstrap")
 """The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
+
+TOGETHER = {stage.name: stage for stage in (train_adapter, distil, reinforce)}
+"""Stages that several processes work on; in the others all but the first wait."""
 
 LABELS = "labels.jsonl"
 """What people said about claims, in the work folder (`evaluate label`)."""
@@ -100,6 +105,8 @@ def teach(config: Config, run: Run) -> Release:
     Raises:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
+    if (kind := config.training.parallel) != "data":
+        check_parallel(kind, find_model(config.model, config.folder, config.precision), count())
     ground = _ground(config, run)
     lessons, adapters = _taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
     adapter = adapters[-1]

@@ -96,6 +96,10 @@ class CurriculumConfig(Section):
     seed: int = Field(default=0, description="Seed of phrasing choice and order.")
 
 
+Parallel = Literal["data", "sharded", "expert", "tensor"]
+"""What each of several processes holds of a model (`models/parallel.py`)."""
+
+
 class LoraConfig(Section):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
 
@@ -153,6 +157,13 @@ class TrainingConfig(Section):
         default=30.0, ge=0, description="A checkpoint at least this often; 0 means every step."
     )
     seed: int = Field(default=0, description="Seed of adapter initialisation and replay sampling.")
+    parallel: Parallel = Field(
+        default="data",
+        exclude=True,  # from keys: it changes who computes a result, not the result
+        description="What each of several processes (`torchrun`) holds of the model while it trains: `data` all of "
+        "it, `sharded` a share of every layer (FSDP2), `expert` that and some experts whole, `tensor` the part of "
+        "every layer that it computes.",
+    )
     adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="Phase `adapt`.")
     multitask: MultitaskConfig = Field(default_factory=MultitaskConfig, description="Phase `multitask`.")
     distil: DistilConfig = Field(default_factory=DistilConfig, description="Phase `distil`.")

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.distributed import DistributedConfig
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.attention import read_tree, reads_trees
@@ -110,12 +111,19 @@ class Language:
         return self.model.get_output_embeddings()  # type: ignore[no-any-return]
 
 
-def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) -> Language:
-    """Load a model for CPU or the first GPU.
+def load_language(
+    source: ModelSource | Path,
+    dtype: torch.dtype | None = None,
+    plan: DistributedConfig | None = None,
+    device: torch.device | None = None,
+) -> Language:
+    """Load a model for CPU or the GPU of this process.
 
     Args:
         source: a resolved source, or a folder written by `save_pretrained`.
         dtype: data type of the weights; as stored if None.
+        plan: how several processes divide it while they read it; each reads the whole if None.
+        device: of the weights; that of this process if None.
 
     Raises:
         FusionError: the files are not a causal language model, or the tokenizer has no chat template.
@@ -126,10 +134,11 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # its load report would stand in the way of our one sentence
     options: dict[str, Any] = {"local_files_only": local}
+    divided = {"distributed_config": plan} if plan else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options
+            path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, **options, **divided
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -146,10 +155,11 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
         raise FusionError(f"model: the tokenizer of {path} has no end-of-sequence token; set eos_token.")
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.eos_token_id
-    return Language(model.to(_device()).eval(), tokenizer)
+    return Language(model.to(device or own_device()).eval(), tokenizer)
 
 
-def _device() -> torch.device:
+def own_device() -> torch.device:
+    """Where this process computes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a driver too old for this torch is no reason to stop
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
