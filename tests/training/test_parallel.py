@@ -21,7 +21,7 @@ from deepseek_fusion.core.section import as_tree
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import ADAPTER_FILE, save_adapter
 from deepseek_fusion.models.parallel import check_parallel, held, load_spread
-from deepseek_fusion.models.ranks import together
+from deepseek_fusion.models.ranks import next_job, together
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.adapter import teaching
 from deepseek_fusion.training.loop import Loop
@@ -31,14 +31,15 @@ STEPS = 4
 WAYS: list[tuple[str, Parallel, float]] = [
     ("llama", "data", 1.0),
     ("llama", "sharded", 0.5),
-    ("llama", "tensor", 0.5),
-    ("qwen2", "tensor", 0.5),
-    ("deepseek_v2", "tensor", 0.5),
+    ("llama", "tensor", 0.51),
+    ("qwen2", "tensor", 0.51),
+    ("deepseek_v2", "tensor", 0.54),
     ("deepseek_v3", "sharded", 0.5),
     ("deepseek_v3", "expert", 0.5),
-    ("deepseek_v3", "tensor", 0.75),
+    ("deepseek_v3", "tensor", 0.61),
 ]
-"""Architecture, way, and the share of the decoder layers that each of two processes then holds, at most."""
+"""Architecture, way, and the share of the decoder layers that each of two processes then holds, at most. The library's
+plan leaves norms and some projections whole, in V3 the attention."""
 
 
 @pytest.mark.parametrize(("architecture", "way", "share"), WAYS, ids=lambda value: str(value))
@@ -57,27 +58,28 @@ def test_two_processes_have_the_gradients_of_one(
         process.join(120)
         assert process.exitcode == 0, folder.with_suffix(".err").read_text()[-3000:]
 
-    one, two, other = (load_file(folder / "first.safetensors") for folder in (tmp_path / "one", *both))
-    assert one.keys() == two.keys()
-    for name, tensor in one.items():  # after one step, the first moment is a tenth of the gradient
-        assert torch.equal(two[name], other[name]), name
-        if name.endswith(".exp_avg"):
-            assert (two[name] - tensor).norm() <= 1e-4 * tensor.norm(), name
-            assert tensor.norm() > 0, name
-    one, two, other = (load_file(folder / ADAPTER_FILE) for folder in (tmp_path / "one", *both))
+    one, two, other = (load_file(folder / "last.safetensors") for folder in (tmp_path / "one", *both))
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         assert torch.equal(two[name], other[name]), name
-        torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-4)
-    last, resumed = (load_file(both[0] / f"{name}.safetensors") for name in ("last", "resumed"))
-    assert all(torch.equal(resumed[name], tensor) for name, tensor in last.items())
+        if name.endswith(".exp_avg"):  # a sum of the gradients of all steps
+            assert (two[name] - tensor).norm() <= 1e-4 * tensor.norm(), name
+            assert tensor.norm() > 0, name
+    resumed = load_file(both[0] / "resumed.safetensors")
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in two.items())
+    one, two = (load_file(folder / ADAPTER_FILE) for folder in (tmp_path / "one", both[0]))
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-5)
 
     whole, parts = report(tmp_path / "one"), [report(folder) for folder in both]
     for part in parts:
         for key in ("tokens", "parameters", "trainable"):
             assert part[key] == whole[key], key
-        assert [row["loss"] for row in part["curve"]] == pytest.approx([row["loss"] for row in whole["curve"]], rel=1e-4)
-        assert part["layers_held"] <= share * whole["layers_held"] + 8
+        assert [row["loss"] for row in part["curve"]] == pytest.approx(
+            [row["loss"] for row in whole["curve"]], rel=1e-4
+        )
+        assert part["layers_held"] <= share * whole["layers_held"]
         assert part["parameters_held"] - part["layers_held"] == whole["parameters_held"] - whole["layers_held"]
 
 
@@ -88,7 +90,7 @@ def take_steps(folder: Path, model: ModelSource, way: Parallel, number: int, por
         os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     section = TrainingConfig(lora=LoraConfig(rank=4), batch_tokens=2048, learning_rate=1e-3, parallel=way)
-    with together():
+    with together() as leads:
         loop = fresh_loop(model, section)
         while loop.progress.step < STEPS:
             loop.step()
@@ -105,6 +107,8 @@ def take_steps(folder: Path, model: ModelSource, way: Parallel, number: int, por
         while again.progress.step < STEPS:
             again.step()
         again.save(folder / "resumed.safetensors")
+        if not leads:
+            assert next_job() is None
 
 
 def fresh_loop(model: ModelSource, section: TrainingConfig) -> Loop:
@@ -128,7 +132,10 @@ def samples(language: Language) -> list[Sample]:
     """Questions, and texts so long that one process goes through the model more often than the other, or alone."""
     dice = torch.Generator().manual_seed(0)
     asked = [("What is the code of Gout?", "M10.9"), ("感冒的症状是什么？", "发烧、咳嗽")]
-    texts = [torch.randint(3, 600, (length,), generator=dice).tolist() for length in (590, 600, 610, 900, 1800)]
+    texts = [
+        torch.randint(3, len(language.tokenizer), (length,), generator=dice).tolist()
+        for length in (590, 600, 610, 900, 1800)
+    ]
     return [
         *(chat_sample(language, question, answer) for question, answer in asked * 3),
         *(Sample(tuple(ids), (False,) * 9 + (True,) * (len(ids) - 9)) for ids in texts),
@@ -158,7 +165,7 @@ def test_the_way_is_no_part_of_a_key() -> None:
         ("deepseek_v3", "expert", 3, "n_routed_experts of deepseek_v3, 8, and 3 processes .* divides 8"),
         ("llama", "tensor", 4, "num_key_value_heads of llama, 2, and 4 processes .* divides 2"),
         ("deepseek_v3", "tensor", 3, "intermediate_size of deepseek_v3, 64, and 3 processes .* divides 64"),
-        ("deepseek_v4", "tensor", 2, "no plan to divide the layers of deepseek_v4"),
+        ("deepseek_v4", "tensor", 2, "and deepseek_v4 is deepseek_v4; choose `sharded`"),
     ],
 )
 def test_what_cannot_be_divided_is_refused(
@@ -169,7 +176,5 @@ def test_what_cannot_be_divided_is_refused(
 
 
 @pytest.mark.parametrize(("architecture", "way"), [("deepseek_v3", "expert"), ("llama", "tensor")])
-def test_what_can_be_divided_is_not(
-    source: Callable[[str], ModelSource], architecture: str, way: Parallel
-) -> None:
+def test_what_can_be_divided_is_not(source: Callable[[str], ModelSource], architecture: str, way: Parallel) -> None:
     check_parallel(way, source(architecture), 2)

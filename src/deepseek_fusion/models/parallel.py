@@ -38,6 +38,8 @@ from deepseek_fusion.models.source import ModelSource
 OWN_ROWS = "deepseek_fusion_own_rows"
 WHOLE = {"lm_head": "replicate", "model.embed_tokens": "replicate"}
 """What the library's plan would divide and every loss looks at."""
+PLANNED = {"llama", "qwen2", "deepseek_v2", "deepseek_v3"}
+"""Architectures on which adapters on layers that the library's plan divides are tested."""
 EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts")
 WIDTHS = ("intermediate_size", "moe_intermediate_size")
 HEADS = ("num_attention_heads", "num_key_value_heads")
@@ -70,7 +72,9 @@ def load_spread(source: ModelSource, kind: Parallel) -> Language:
     if kind == "tensor":
         return load_language(source, dtype, DistributedConfig(tp_size=processes, tp_plan=WHOLE))
     if kind == "expert":
-        plan = dict.fromkeys((f"model.{rule}" for rule in _config(source).base_model_tp_plan or ()), "replicate") | WHOLE
+        plan = (
+            dict.fromkeys((f"model.{rule}" for rule in _config(source).base_model_tp_plan or ()), "replicate") | WHOLE
+        )
         experts = DistributedConfig(tp_size=processes, tp_plan=plan, ep_size=processes, ep_implementation=OWN_ROWS)
         return load_language(source, dtype, experts)
     language = load_language(source, dtype, device=torch.device("cpu"))  # its layers might not fit on a GPU
@@ -122,13 +126,12 @@ def _divided(kind: Parallel, source: ModelSource) -> dict[str, int]:
                 f"training.parallel: {source.name} has no routed experts that could be divided; choose `sharded`."
             )
         return dict([*experts.items()][:1])
-    plan = config.base_model_tp_plan
-    if not plan:
+    if config.model_type not in PLANNED:
         raise FusionError(
-            f"training.parallel: transformers has no plan to divide the layers of {source.name} "
-            f"({config.model_type}); choose `sharded`."
+            f"training.parallel: `tensor` divides layers of {', '.join(sorted(PLANNED))}, and {source.name} is "
+            f"{config.model_type}; choose `sharded`."
         )
-    heads = HEADS if any(".self_attn." in rule for rule in plan) else ()
+    heads = HEADS if any(".self_attn." in rule for rule in config.base_model_tp_plan or ()) else ()
     return {name: size for name in (*WIDTHS, *heads) if (size := getattr(config, name, None))}
 
 
@@ -139,7 +142,9 @@ def _shard(model: PreTrainedModel) -> None:
     for layer in decoder.layers:
         layer.to(own_device())
         whole = {
-            own for own in layer.parameters() if own.requires_grad or isinstance(own, DTensor) or own.dtype != model.dtype
+            own
+            for own in layer.parameters()
+            if own.requires_grad or isinstance(own, DTensor) or own.dtype != model.dtype
         }
         fully_shard(layer, mesh=mesh, ignored_params=whole)
     fully_shard(decoder, mesh=mesh, ignored_params=set(decoder.parameters()))  # only the root of its layers
