@@ -24,7 +24,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn import functional as F
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
-from transformers.distributed import DistributedConfig
+from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.distributed.expert_parallel import AllToAllEP, EPImplementationInterface
 
 from deepseek_fusion.core.config import Parallel
@@ -236,7 +236,7 @@ class _SumOfGradients(torch.autograd.Function):
         return total
 
 
-class _OwnRows(AllToAllEP):  # type: ignore[misc]
+class _OwnRows(AllToAllEP):
     """Tokens travel to their experts from processes that each read rows of their own."""
 
     def __init__(self, experts: nn.Module, ep_mesh: DeviceMesh, tp_mesh: DeviceMesh) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -46,7 +46,8 @@ def together() -> Iterator[bool]:
         yield leads
     finally:
         if leads:
-            call(None)
+            with suppress(RuntimeError):  # they are gone, for what stopped this one stopped them too
+                call(None)
         dist.destroy_process_group()
 
 
