@@ -23,8 +23,8 @@ from torch import Tensor
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_jsonl
 from deepseek_fusion.core.config import LoraConfig, ReplayConfig, TrainingConfig
-from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.phases import DistilConfig
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language

@@ -35,9 +35,9 @@ import torch
 from transformers import TrainerCallback
 
 from deepseek_fusion.core.config import KnowledgeConfig, LoraConfig, TrainingConfig
-from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import read_lessons, write_lessons

@@ -222,6 +222,7 @@ def _teach(recipe: Literal["teach", "inject"], config: Config, quick: bool) -> N
     from deepseek_fusion.core.events import Console, EventLog, MetricLog, listen
     from deepseek_fusion.core.run import Run
     from deepseek_fusion.models.ranks import together
+    from deepseek_fusion.teaching import TOGETHER
     from deepseek_fusion.training.adapter import follow
 
     if quick:
@@ -230,7 +231,7 @@ def _teach(recipe: Literal["teach", "inject"], config: Config, quick: bool) -> N
     cpu = time.process_time()
     with together() as leads:
         if not leads:
-            follow()
+            follow(TOGETHER)
             return
         kind = config.training.log_to
         with Run(config.work_folder) as run:

@@ -40,6 +40,8 @@ from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.models.parallel import check_parallel
+from deepseek_fusion.models.ranks import count
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.serving.release import Title, package_release
 from deepseek_fusion.serving.weights import export_weights
@@ -94,7 +96,7 @@ def teach(config: Config, run: Run) -> Release:
     Raises:
         FusionError: something in the project is wrong; nothing half-written is left.
     """
-    ground = _ground(config, run)
+    ground = _to_teach(config, run)
     config = tuner(config, run, ground).tuned()
     made = taught(config, config.curriculum, run, ground, ground.graph, ground.corpus)
     config, made = scaled(config, run, ground, made)
@@ -110,7 +112,7 @@ def inject(config: Config, run: Run) -> Release:
         FusionError: the same, or no stage was better than nothing.
     """
     config = staged(config)
-    ground = _ground(config, run)
+    ground = _to_teach(config, run)
     config = tuner(config, run, ground).tuned()
     made, trials = injected(config, run, ground)
     ablation = run.step(ablate, None, *trials)
@@ -216,6 +218,12 @@ def _progress(config: Config, run: Run, ground: Ground, made: Taught) -> Artifac
     sittings = [sat(config, run, ground, ground.model, part) for part in made.parts]
     section = config.evaluation.only(*MEASURED)
     return run.step(track_progress, section, ground.graph, ground.exam, *sittings) if sittings else None
+
+
+def _to_teach(config: Config, run: Run) -> Ground:
+    """The ground, once it is clear that these processes can teach on it."""
+    check_parallel(config.training, find_model(config.model, config.folder, config.precision), count())
+    return _ground(config, run)
 
 
 def _ground(config: Config, run: Run) -> Ground:

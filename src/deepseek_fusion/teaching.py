@@ -11,11 +11,11 @@ from typing import Literal
 
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import Config, TrainingConfig
-from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import say
-from deepseek_fusion.core.phases import ALONE, DistilConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.curriculum import CurriculumConfig
+from deepseek_fusion.core.settings.phases import ALONE, DistilConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
@@ -34,6 +34,9 @@ from deepseek_fusion.tuning import Tuner
 
 EXAM, SITTING, CONTROL = ("refusals", "seed"), ("general_tokens",), ("control", "seed")
 """The fields of the evaluation section that each stage depends on; a change of another one leaves it alone."""
+
+TOGETHER = {stage.name: stage for stage in (train_adapter, distil, reinforce)}
+"""Stages that several processes work on; in the others all but the first wait."""
 
 INJECTION = ("instruct", "distil", "reinforce")
 """Graph augmentation, semantic distillation, domain reinforcement: the stages of `inject`."""

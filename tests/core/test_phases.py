@@ -9,8 +9,8 @@ import pytest
 
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import AdaptConfig
 from deepseek_fusion.core.project import load_config
+from deepseek_fusion.core.settings.phases import AdaptConfig
 
 
 @pytest.mark.parametrize(

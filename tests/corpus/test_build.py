@@ -9,8 +9,8 @@ import pytest
 from corpus.formats.samples import docx, paragraph
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.filtering import CorpusConfig, DomainConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.filtering import CorpusConfig, DomainConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 

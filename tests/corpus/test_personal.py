@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.core.filtering import PersonalConfig
+from deepseek_fusion.core.settings.filtering import PersonalConfig
 from deepseek_fusion.corpus.personal import Mask, resident_check
 
 MASK = Mask(PersonalConfig())

@@ -11,7 +11,7 @@ import pytest
 from corpus.formats.samples import docx, paragraph, pdf
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus import workers
 from deepseek_fusion.corpus.build import build_corpus

@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, LoraConfig, ReplayConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.phases import DistilConfig
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.questions import informed, verifiable

@@ -10,8 +10,8 @@ import pytest
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_parquet
 from deepseek_fusion.core.config import CorpusConfig, LoraConfig, ReplayConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import AdaptConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.phases import AdaptConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.models.loading import Language

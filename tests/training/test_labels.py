@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import TaskConfig
+from deepseek_fusion.core.settings.phases import TaskConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.training.labels import Labelled, read_labels, task_of
 

@@ -14,8 +14,8 @@ import torch
 from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.config import LoraConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import MultitaskConfig, TaskConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.phases import MultitaskConfig, TaskConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.models.heads import Heads
 from deepseek_fusion.models.loading import Language

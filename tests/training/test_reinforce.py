@@ -12,8 +12,8 @@ from torch import Tensor
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, LoraConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.knowledge.matching import Accepted
 from deepseek_fusion.knowledge.questions import Question

@@ -14,7 +14,7 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
 from deepseek_fusion.core.config import CurriculumConfig, EvaluationConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.core.section import as_tree
+from deepseek_fusion.core.settings.section import as_tree
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.answers.general import QUESTIONS
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam

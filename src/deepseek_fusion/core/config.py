@@ -1,7 +1,6 @@
 """The whole configuration tree: one YAML file a project, one section a room.
 
-Every field is described here, or in ``filtering.py`` (the corpus), ``curriculum.py`` (lessons), ``phases.py`` (teaching)
-and ``adapters.py`` (what trains); ``docs/config.md`` is generated from them.
+Every field is described here or in `settings/`, and nowhere else; ``docs/config.md`` is generated from them.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from deepseek_fusion.core.adapters import LoraConfig
-from deepseek_fusion.core.curriculum import CurriculumConfig
-from deepseek_fusion.core.filtering import CorpusConfig
-from deepseek_fusion.core.phases import (
+from deepseek_fusion.core.settings.adapters import LoraConfig
+from deepseek_fusion.core.settings.curriculum import CurriculumConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig
+from deepseek_fusion.core.settings.phases import (
     PHASES,
     AdaptConfig,
     DistilConfig,
@@ -24,7 +23,7 @@ from deepseek_fusion.core.phases import (
     ReinforceConfig,
     check_phases,
 )
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 
 
 class RelationConfig(Section):
@@ -51,6 +50,10 @@ class KnowledgeConfig(Section):
         default=None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
     )
     seed: int = Field(default=0, description="Seed of that draw.")
+
+
+Parallel = Literal["data", "sharded", "expert", "tensor"]
+"""What each of several processes holds of a model (`models/parallel.py`)."""
 
 
 class ReplayConfig(Section):
@@ -127,6 +130,13 @@ class TrainingConfig(Section):
         exclude=True,  # whether a stage runs; none depends on it
         description="Whether a release decides by the prompt who answers: the taught model what is of its domain, the "
         "base model everything else.",
+    )
+    parallel: Parallel = Field(
+        default="data",
+        exclude=True,  # from keys: it changes who computes a result, not the result
+        description="What each of several processes (`torchrun`) holds of the model while it trains: `data` all of "
+        "it, `sharded` a share of every layer (FSDP2), `expert` that and some experts whole, `tensor` the part of "
+        "every layer that it computes.",
     )
     adapt: AdaptConfig = Field(default_factory=AdaptConfig, description="Phase `adapt`.")
     multitask: MultitaskConfig = Field(default_factory=MultitaskConfig, description="Phase `multitask`.")

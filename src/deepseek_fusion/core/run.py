@@ -23,7 +23,7 @@ import deepseek_fusion
 from deepseek_fusion.core.artifacts import LAYOUT, MANIFEST, Artifact, check_layout, room_on_disk, write_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import Event, emit
-from deepseek_fusion.core.section import Section, as_tree
+from deepseek_fusion.core.settings.section import Section, as_tree
 
 P = ParamSpec("P")
 

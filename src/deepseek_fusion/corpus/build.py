@@ -20,8 +20,8 @@ import pyarrow.parquet
 from deepseek_fusion.core.artifacts import room_on_disk, write_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
-from deepseek_fusion.core.filtering import CorpusConfig
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Filter, sift

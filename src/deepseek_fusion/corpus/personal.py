@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 
-from deepseek_fusion.core.filtering import PersonalConfig
+from deepseek_fusion.core.settings.filtering import PersonalConfig
 from deepseek_fusion.knowledge.language import Language, language_of
 
 LABELS: dict[Language, dict[str, str]] = {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow
 
-from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, TooShort

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import pyarrow
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.rows import File, Rows
 
 HEADER = struct.Struct("<cII")

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 import pyarrow
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.filtering import CorpusConfig
-from deepseek_fusion.core.section import as_tree
+from deepseek_fusion.core.settings.filtering import CorpusConfig
+from deepseek_fusion.core.settings.section import as_tree
 from deepseek_fusion.corpus.documents import Rejected, unread
 from deepseek_fusion.corpus.readers.files import SAFE
 from deepseek_fusion.corpus.rows import File, Rows

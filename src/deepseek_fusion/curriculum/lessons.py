@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from deepseek_fusion.core.artifacts import Artifact, read_parquet, write_json, write_jsonl
-from deepseek_fusion.core.curriculum import CurriculumConfig
+from deepseek_fusion.core.artifacts import Artifact, read_jsonl, read_parquet, write_json, write_jsonl
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
 from deepseek_fusion.knowledge.graph import Graph, Group

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_json, write_jsonl
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 from deepseek_fusion.curriculum.lessons import Lesson, read_lessons
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.ontology import stages_of

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from deepseek_fusion.core.curriculum import CurriculumConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.ontology import find_ontology
 

@@ -14,7 +14,7 @@ from typing import Any
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_json
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.run import library_versions, stage
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 from deepseek_fusion.evaluation.graded import Graded
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item, chance

@@ -20,13 +20,13 @@ from deepseek_fusion.models.methods.low_rank import LoraLinear
 NORMS = {"LlamaRMSNorm", "Qwen2RMSNorm", "DeepseekV2RMSNorm", "DeepseekV3RMSNorm"}
 
 
-def fuse(model: nn.Module) -> None:
-    """Replace what can be replaced, in place. Adapter factors keep their names."""
+def fuse(model: nn.Module, gated: bool = True) -> None:
+    """Replace what can be replaced, in place; gated MLPs only if asked to. Adapter factors keep their names."""
     for name, module in list(model.named_modules()):
         parent, _, leaf = name.rpartition(".")
         if type(module).__name__ in NORMS:
             setattr(model.get_submodule(parent), leaf, FusedNorm(module))
-        elif _gated(module):
+        elif gated and _gated(module):
             setattr(model.get_submodule(parent), leaf, FusedMLP(module))
 
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.distributed.configuration_utils import DistributedConfig
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.attention import read_tree, reads_trees
@@ -136,12 +137,19 @@ def load_tokenizer(source: ModelSource | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) -> Language:
-    """Load a model for CPU or the first GPU.
+def load_language(
+    source: ModelSource | Path,
+    dtype: torch.dtype | None = None,
+    plan: DistributedConfig | None = None,
+    device: torch.device | None = None,
+) -> Language:
+    """Load a model for CPU or the GPU of this process.
 
     Args:
         source: a resolved source, or a folder written by `save_pretrained`.
         dtype: data type of the weights; as stored if None.
+        plan: how several processes divide it while they read it; each reads the whole if None.
+        device: of the weights; that of this process if None.
 
     Raises:
         FusionError: the files are not a causal language model, or the tokenizer has no chat template.
@@ -150,9 +158,15 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # its load report would stand in the way of our one sentence
     tokenizer = load_tokenizer(source)
+    divided = {"distributed_config": plan} if plan else {}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype or "auto", output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=local
+            path,
+            dtype=dtype or "auto",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            local_files_only=local,
+            **divided,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise _unloadable(path, error) from None
@@ -164,7 +178,7 @@ def load_language(source: ModelSource | Path, dtype: torch.dtype | None = None) 
         )
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.eos_token_id
-    return Language(model.to(_device()).eval(), tokenizer)
+    return Language(model.to(device or own_device()).eval(), tokenizer)
 
 
 def _place(source: ModelSource | Path) -> tuple[str, bool]:
@@ -180,7 +194,8 @@ def _unloadable(path: str, error: Exception) -> FusionError:
     return FusionError(f"model: {path} cannot be loaded as a causal language model ({reason}).")
 
 
-def _device() -> torch.device:
+def own_device() -> torch.device:
+    """Where this process computes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a driver too old for this torch is no reason to stop
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

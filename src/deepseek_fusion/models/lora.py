@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save
 from torch import nn
 from transformers import PreTrainedModel
 
-from deepseek_fusion.core.adapters import LoraConfig
 from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.models.methods.low_rank import Adapted, LoraLinear, MissLinear, RsLoraLinear
 from deepseek_fusion.models.methods.moved import OsfLinear, PissaLinear
 from deepseek_fusion.models.methods.rescaled import DoraLinear, FullLinear

@@ -11,7 +11,7 @@ import yaml
 
 from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 from deepseek_fusion.models.source import ModelSource
 
 

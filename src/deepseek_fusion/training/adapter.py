@@ -12,9 +12,9 @@ from deepseek_fusion.core.artifacts import Artifact, read_json, write_json
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.models.fused import fuse
-from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import begin_lora, lora_parameters, save_adapter
+from deepseek_fusion.models.parallel import load_spread, settle
 from deepseek_fusion.models.ranks import call, next_job
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.documents import document_course
@@ -52,8 +52,8 @@ def train_adapter(
     Raises:
         FusionError: something cannot be learned from, or the loss is not a number.
     """
-    call((out, section, model, lessons, replay, before, documents, labels))
-    language = load_language(model, model.torch_dtype)
+    call(("adapter", out, section, model, lessons, replay, before, documents, labels))
+    language = load_spread(model, section.parallel)
     courses: dict[str, Course] = {}
     for name in section.names:
         if name == "instruct":
@@ -71,14 +71,14 @@ def train_adapter(
     carry_out(loop, out, section, model, before, planned, *(own.finish for own in courses.values()))
 
 
-def follow() -> None:
-    """Help the leading process to train, as often as it calls; what is written on the way is thrown away."""
+def follow(stages: Mapping[str, Callable[..., None]]) -> None:
+    """Help the leading process with some stages, as often as it calls; what is written on the way is thrown away."""
     while (job := next_job()) is not None:
-        out, *inputs = job
+        name, out, *inputs = job
         with tempfile.TemporaryDirectory() as folder:
             if (checkpoint := out / CHECKPOINT).exists():
                 shutil.copy(checkpoint, folder)
-            train_adapter(Path(folder), *inputs)
+            stages[name](Path(folder), *inputs)
 
 
 def carry_out(
@@ -122,7 +122,7 @@ def _loop(
     objectives: list[Objective] = list(course.objectives)
     if replay is not None and config.replay_weight:
         objectives.append(Anchor(replay, language, config, course.batch_tokens))
-    fuse(language.model)
+    settle(language.model, config.parallel)
     return Loop(language, config, objectives, {**lora_parameters(language.model), **course.parameters}, course.steps)
 
 

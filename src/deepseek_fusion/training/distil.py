@@ -22,13 +22,14 @@ from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json, wri
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
-from deepseek_fusion.core.phases import DistilConfig
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.settings.phases import DistilConfig
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.questions import Question, informed, verifiable
-from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import begin_lora, lora_parameters
+from deepseek_fusion.models.parallel import load_spread, settle
+from deepseek_fusion.models.ranks import call
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.models.vocabulary import Vocabulary
 from deepseek_fusion.models.writing import ends_of, write_answers
@@ -378,6 +379,7 @@ def distil(
     Raises:
         FusionError: a row is too long, the phase before left another kind of adapter, or the loss is not a number.
     """
+    call(("distil", out, section, model, teachings, replay, start))
     cached = Teachings(teachings.path)
     check_lengths(cached.samples, section.max_length)
     order = cached.order * section.distil.epochs
@@ -386,11 +388,11 @@ def distil(
     own = {name: getattr(section.distil, name) for name in ("learning_rate", "replay_share")}
     section = section.model_copy(update={"batch_tokens": size, **own})
     batches = [[order[i] for i in batch] for batch in plan_batches(lengths, size, section.seed)]
-    language = load_language(model, model.torch_dtype)
+    language = load_spread(model, section.parallel)
     begin_lora(language.model, section.lora, section.seed, start.path / "adapter" if start else None)
     objectives: list[Objective] = [Distil(language, cached, batches, section.distil.hard)]
     if replay is not None and section.replay_weight and section.replay_share:
         objectives.append(Anchor(read_replay(replay), language, section, size))
-    fuse(language.model)
+    settle(language.model, section.parallel)
     loop = Loop(language, section, objectives, lora_parameters(language.model), len(batches))
     carry_out(loop, out, section, model, start, size)

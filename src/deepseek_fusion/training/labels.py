@@ -11,7 +11,7 @@ from typing import Any
 
 from deepseek_fusion.core.artifacts import numbered_rows
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import TaskConfig
+from deepseek_fusion.core.settings.phases import TaskConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.models.heads import Task
 

@@ -25,7 +25,8 @@ from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import NotANumberError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.models.loading import Language
-from deepseek_fusion.models.ranks import add_up, any_of, share
+from deepseek_fusion.models.parallel import held
+from deepseek_fusion.models.ranks import add_up, any_of, count, most, share
 from deepseek_fusion.models.trees import Row
 
 BETAS = (0.9, 0.99)
@@ -161,6 +162,7 @@ class Loop:
     ) -> None:
         self.language, self.config, self.objectives, self.steps = language, config, objectives, steps
         self.parameters = parameters
+        self.readers = count() if config.parallel == "tensor" else 1  # of each row
         tables = {id(module.weight) for module in (language.head, language.model.get_input_embeddings())}
         trained = {id(parameter) for parameter in parameters.values()}
         self.parameters_total = sum(p.numel() for p in language.model.parameters() if id(p) not in trained)
@@ -229,32 +231,35 @@ class Loop:
         """Add the gradient of this step; returns the mean loss of each objective and what else the batches tell.
 
         All rows of all objectives go through the model together, so that products are large and beginnings shared.
-        Of several processes each reads a part of them.
+        Of several processes each reads a part of them, or computes a part of all.
         """
         state = self.progress
         batches: list[tuple[Objective, Batch, int]] = []
         losses = dict.fromkeys(state.tokens, 0.0)
         for objective in self.objectives:
             batch = objective.batch(state.step, state.tokens)
-            if batch is not None and (count := sum(map(len, batch.places))):
-                batches.append((objective, batch, count))
+            if batch is not None and (positions := sum(map(len, batch.places))):
+                batches.append((objective, batch, positions))
                 state.tokens[objective.name] += batch.tokens
         rows = [(number, row) for number, (_, batch, _) in enumerate(batches) for row in range(len(batch.places))]
         ids = [row for _, batch, _ in batches for row in batch.rows]
         places = [own for _, batch, _ in batches for own in batch.places]
-        read = share(range(len(rows)))
+        read = share(range(len(rows)), self.readers)
         device, done = self.language.device, [0, 0]
-        for part in self.language.parts([ids[i] for i in read], NODES[device.type]):
+        parts = list(self.language.parts([ids[i] for i in read], NODES[device.type]))
+        for _ in range(len(parts), self._passes(len(parts))):
+            self._accompany(ids[0][:1])
+        for part in parts:
             total = torch.zeros((), device=device, requires_grad=True)
             chosen = sorted(read[i] for i in part)  # by objective
             hidden_ND, computed = self.language.states([ids[i] for i in chosen], [places[i] for i in chosen])
             done = [done[0] + computed, done[1] + len(hidden_ND)]
-            for number, (objective, batch, count) in enumerate(batches):
+            for number, (objective, batch, whole) in enumerate(batches):
                 own = [rows[i][1] for i in chosen if rows[i][0] == number]
                 positions = sum(len(places[i]) for i in chosen if rows[i][0] == number)
                 mine, hidden_ND = hidden_ND[:positions], hidden_ND[positions:]
                 if positions:
-                    loss = batch.loss(mine, own) / count
+                    loss = batch.loss(mine, own) / (whole * self.readers)
                     losses[objective.name] += loss.item()
                     total = total + objective.weight * loss
             total.backward()
@@ -265,7 +270,7 @@ class Loop:
         add_up([sums])
         add_up([parameter.grad for parameter in self.parameters.values() if parameter.grad is not None])
         losses = dict(zip(losses, sums.tolist(), strict=False))
-        self._count(*map(round, sums.tolist()[len(losses) :]))
+        self._count(*(round(total / self.readers) for total in sums.tolist()[len(losses) :]))
         figures = {
             name: value
             for _, batch, _ in batches
@@ -273,6 +278,15 @@ class Loop:
             for name, value in batch.figures.items()
         }
         return losses, figures
+
+    def _passes(self, own: int) -> int:
+        """How often to go through the model in this step: where processes share its layers, all equally often."""
+        return most(own, self.language.device) if self.config.parallel in ("sharded", "expert") else own
+
+    def _accompany(self, row: Row) -> None:
+        """Go through the model and back for the sake of the other processes, and learn nothing."""
+        hidden_ND, _ = self.language.states([row], [[0]])
+        (hidden_ND.sum() * 0.0).backward()
 
     def _count(self, tokens: int, positions: int) -> None:
         """Forward and backward through frozen weights take two multiply-adds a weight each; no weight gradients."""
@@ -329,8 +343,10 @@ class Loop:
             "cpu_seconds": state.cpu_seconds,
             "peak_memory_mb": _peak_memory_mb(),
             "parameters": self.parameters_total,
+            "parameters_held": held(self.language.model),
             "trainable": sum(p.numel() for p in self.parameters.values()),
             "threads": torch.get_num_threads(),
+            "processes": count(),
             "curve": state.curve,
         }
 

@@ -23,14 +23,15 @@ from torch import Tensor, nn
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.settings.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.matching import Accepted, verify
 from deepseek_fusion.knowledge.questions import Question, verifiable
-from deepseek_fusion.models.fused import fuse
-from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import begin_lora, enable_lora, lora_parameters
+from deepseek_fusion.models.parallel import load_spread, settle
+from deepseek_fusion.models.ranks import agreed, call
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.models.writing import write_answers
 from deepseek_fusion.training.adapter import carry_out
@@ -87,7 +88,7 @@ class Reinforce:
         due = [number for number in self._due(step) for _ in range(self.config.samples)]
         prompts = [self.prompts[number] for number in due]
         limit, seed = self.config.max_tokens, self._seed_of(step)
-        answers = write_answers(self.language, prompts, limit, 1.0, seed, "training.reinforce")
+        answers = agreed(write_answers(self.language, prompts, limit, 1.0, seed, "training.reinforce"))
         texts = [self.language.decode(ids) for ids in answers]
         rewards = [
             reward(text, self.questions[number].accepted, self.config.rewards)
@@ -221,6 +222,7 @@ def reinforce(
     Raises:
         FusionError: no lesson is a question, the phase before left another kind of adapter, or a loss is not a number.
     """
+    call(("reinforce", out, section, model, lessons, graph, replay, start))
     config = section.reinforce
     questions = verifiable(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(graph.path))
     if not questions:
@@ -228,9 +230,9 @@ def reinforce(
             "training.reinforce: no lesson is a question that the graph can verify; raise curriculum.questions."
         )
     section = section.model_copy(update={name: getattr(config, name) for name in ("learning_rate", "replay_share")})
-    language = load_language(model, model.torch_dtype)
+    language = load_spread(model, section.parallel)
     begin_lora(language.model, section.lora, section.seed, start.path / "adapter" if start else None)
-    fuse(language.model)
+    settle(language.model, section.parallel)
     parameters = lora_parameters(language.model)
     objectives: list[Objective] = [
         Reinforce(language, config, questions, parameters, section.seed, started=start is not None)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.documents import Rejected
 from deepseek_fusion.corpus.funnel.page import HERE, LANGUAGES, STEPS, write_funnel
 from deepseek_fusion.corpus.ledger import Ledger

@@ -15,7 +15,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from deepseek_fusion.core.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.ledger import Ledger
 
 Scores = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ from typing import Any
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 from deepseek_fusion.core.source import Source, carried_file
 from deepseek_fusion.evaluation.answers.answering import complete_all, score_all
 from deepseek_fusion.evaluation.answers.general import CARRIER

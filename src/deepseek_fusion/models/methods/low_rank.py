@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepseek_fusion.core.adapters import LoraConfig
+from deepseek_fusion.core.settings.adapters import LoraConfig
 
 
 class LowRank(torch.autograd.Function):

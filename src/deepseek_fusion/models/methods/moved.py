@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from deepseek_fusion.core.adapters import LoraConfig
+from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.models.methods.low_rank import LoraLinear
 
 POWER, EXTRA = 8, 32

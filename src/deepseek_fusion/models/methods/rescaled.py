@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepseek_fusion.core.adapters import LoraConfig
+from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.models.methods.low_rank import Adapted, LoraLinear, LowRank
 
 TINY = 1e-12

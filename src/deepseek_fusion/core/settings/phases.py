@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 
 PHASES = ("adapt", "instruct", "distil", "reinforce", "multitask")
 """Each but `instruct`, whose settings are those of `training` itself, has a section of its name in `training`."""

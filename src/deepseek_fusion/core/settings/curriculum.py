@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 
 
 class CurriculumConfig(Section):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from deepseek_fusion.core.section import Section
+from deepseek_fusion.core.settings.section import Section
 
 Treatment = Literal["mask", "keep", "reject"]
 
