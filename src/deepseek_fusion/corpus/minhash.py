@@ -17,7 +17,7 @@ Signatures = npt.NDArray[np.uint16]
 BINS = 128
 _GRAM = 5
 _RECALL = 0.99  # of pairs at the threshold
-_AT_ONCE = 4096  # texts whose candidates are compared at a time
+_AT_ONCE = 4096  # pairs that are compared at a time
 _EMPTY = np.uint64(2**64 - 1)
 
 
@@ -59,26 +59,33 @@ def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places
     nearest, best = np.full(len(signatures_NB), -1), np.zeros(len(signatures_NB))
     staying = np.arange(len(signatures_NB))
     while True:
-        others, scores = _nearest_earlier(signatures_NB, staying, _rows(threshold))
-        nearest[staying], best[staying] = np.where(others < 0, -1, staying[others]), scores
-        alike = scores >= threshold
-        gone = alike & ~alike[others]  # one that is like a text that goes itself waits for the next round
-        if not gone.any():
+        # What one round takes away is no candidate in the next, which may find others for what is left.
+        texts, others, scores = _compared(signatures_NB, staying, _rows(threshold))
+        goes = np.zeros(len(staying), bool)
+        alike = np.flatnonzero(scores >= threshold)
+        for text, other in zip(texts[alike].tolist(), others[alike].tolist(), strict=True):  # in the order of the texts
+            goes[text] |= not goes[other]
+        rank = np.lexsort((scores, texts))
+        rank = rank[~goes[others[rank]]]
+        nearest[staying], best[staying] = -1, 0
+        nearest[staying[texts[rank]]], best[staying[texts[rank]]] = staying[others[rank]], scores[rank]  # the last wins
+        if not goes.any():
             return nearest, best
-        staying = staying[~gone]
+        staying = staying[~goes]
 
 
-def _nearest_earlier(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, npt.NDArray[np.float64]]:
-    """For each of the staying texts the number of another one among them, or -1, and the similarity."""
-    nearest, best = np.full(len(staying), -1), np.zeros(len(staying))
+def _compared(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, Places, npt.NDArray[np.float64]]:
+    """Pairs (text, earlier text) that share a band, in order, as numbers among the staying ones, and the similarity."""
+    pairs = np.zeros(0, np.int64)
     for start in range(0, BINS, rows):
         texts, others = _candidates(signatures_NB[staying, start : start + rows])
-        for place in range(0, len(texts), _AT_ONCE):
-            these, those = texts[place : place + _AT_ONCE], others[place : place + _AT_ONCE]
-            scores = similarity(signatures_NB[staying[these]], signatures_NB[staying[those]])
-            better = scores > best[these]
-            nearest[these[better]], best[these[better]] = those[better], scores[better]
-    return nearest, best
+        pairs = np.union1d(pairs, texts * len(staying) + others)
+    texts, others = np.divmod(pairs, max(1, len(staying)))
+    scores = np.zeros(len(pairs))
+    for place in range(0, len(pairs), _AT_ONCE):
+        part = slice(place, place + _AT_ONCE)
+        scores[part] = similarity(signatures_NB[staying[texts[part]]], signatures_NB[staying[others[part]]])
+    return texts, others, scores
 
 
 def _candidates(band_NR: Signatures) -> tuple[Places, Places]:

@@ -153,6 +153,8 @@ class _Crew:
             self._ended(process)
             if ended > begun >= 0:  # all rows are here
                 return rest, None
+            if begun < 0 and not process.is_new:  # between two jobs
+                return todo, None
             if begun < 0:  # not for what it read, so it would happen for ever
                 self._put(number, RuntimeError(f"the process that reads files does not start: {error}"))
                 return [], None
