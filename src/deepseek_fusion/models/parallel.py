@@ -164,7 +164,7 @@ def _divide(model: PreTrainedModel) -> None:
     """Put adapters on layers that the library divided, in place of its own."""
     plan: dict[str, str] = model.tp_plan
     for name, layer in list(lora_layers(model)):
-        if isinstance(layer.weight, DTensor):
+        if isinstance(layer, LoraLinear) and isinstance(layer.weight, DTensor):
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, DividedLora(layer))
         elif plan.get(_rule(name)) == "mla_kv_a_proj":
