@@ -130,7 +130,9 @@ def _rows(side: Choices, options: argparse.Namespace) -> Iterator[Row]:
     for method in options.methods:
         shape = side.shape(method)
         rates = options.rates or RATES[method]
-        rate = max(rates, key=lambda rate: side.taught(TUNING, shape, rate).accuracy)
+        rate = rates[0]
+        if len(rates) > 1:
+            rate = max(rates, key=lambda rate: side.taught(TUNING, shape, rate).accuracy)
         results[method] = [side.taught(seed, shape, rate) for seed in seeds]
         where = f"{', '.join(shape.targets)} of the last {shape.last_layers} layers" if method == "full" else ""
         said[method] = (
