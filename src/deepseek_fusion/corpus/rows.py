@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -99,23 +101,29 @@ class Rows:
 
     def batch(self, items: Sequence[Document | Rejected]) -> pyarrow.RecordBatch:
         """One row an item, in order."""
-        masked = [self.mask(item.text, item.personal) if isinstance(item, Document) else None for item in items]
-        documents = [
-            Document(item.source, found[0], item.line, item.metadata)
-            for item, found in zip(items, masked, strict=True)
-            if isinstance(item, Document) and found is not None
-        ]
+        documents: list[Document] = []
+        masked: list[Counter[str]] = []
+        for item in items:
+            if isinstance(item, Document):
+                document, found = self._masked(item)
+                documents.append(document)
+                masked.append(found)
         batch = Batch(documents)
-        judged = iter(_kept_rows(batch, sift(batch, self.filters)))
-        rows = []
-        for item, found in zip(items, masked, strict=True):
-            row = next(judged) if found is not None else _rejected_row(item)
-            if found is not None and found[1]:
-                row["masked"] = json.dumps(found[1])
-                if (reason := self.mask.refuses(found[1])) and not row.get("filter"):
-                    row = _rejected_row(documents[0].rejected("personal", reason))
-            rows.append(row)
+        judged = iter(_rows(batch, map(self._judged, documents, masked, sift(batch, self.filters)), masked))
+        rows = [next(judged) if isinstance(item, Document) else self._unread(item) for item in items]
         return pyarrow.RecordBatch.from_pylist(rows, SCHEMA)
+
+    def _masked(self, document: Document) -> tuple[Document, Counter[str]]:
+        text, found = self.mask(document.text, document.personal)
+        metadata = {name: self.mask(value, document.personal)[0] for name, value in document.metadata.items()}
+        return Document(document.source, text, document.line, metadata), found
+
+    def _judged(self, document: Document, found: Counter[str], rejected: Rejected | None) -> Rejected | None:
+        reason = self.mask.refuses(found)
+        return document.rejected("personal", reason) if reason else rejected
+
+    def _unread(self, rejected: Rejected) -> dict[str, Any]:
+        return _rejected_row(replace(rejected, excerpt=self.mask(rejected.excerpt)[0]))
 
     def _read(self, file: File) -> Iterator[Document | Rejected]:
         try:
@@ -124,8 +132,8 @@ class Rows:
             yield Rejected(file.name, None, "reader", "takes more memory than a file may", level="reading")
 
 
-def _kept_rows(batch: Batch, judged: Iterable[Rejected | None]) -> Iterator[dict[str, Any]]:
-    for number, (document, rejected) in enumerate(zip(batch.documents, judged, strict=True)):
+def _rows(batch: Batch, judged: Iterable[Rejected | None], masked: Iterable[Counter[str]]) -> Iterator[dict[str, Any]]:
+    for number, (document, rejected, found) in enumerate(zip(batch.documents, judged, masked, strict=True)):
         if rejected is not None:
             yield {**_rejected_row(rejected), "characters": batch.characters[number]}
             continue
@@ -137,13 +145,13 @@ def _kept_rows(batch: Batch, judged: Iterable[Rejected | None]) -> Iterator[dict
             "language": batch.words.languages[number],
             "metadata": json.dumps(document.metadata) if document.metadata else None,
             "characters": batch.characters[number],
+            "masked": json.dumps(found) if found else None,
             "digest": batch.digests[number],
             "signature": batch.signatures[number].tobytes(),
         }
 
 
-def _rejected_row(rejected: Rejected | Document) -> dict[str, Any]:
-    assert isinstance(rejected, Rejected)
+def _rejected_row(rejected: Rejected) -> dict[str, Any]:
     return {
         "source": safe(rejected.source),
         "line": rejected.line,
