@@ -62,7 +62,7 @@ def bench(run: Run, graph: Callable[..., Artifact], source: Find) -> Bench:
     facts, model = graph(FACTS), source("llama")
     lessons = run.step(write_lessons, CurriculumConfig(exposures=24), facts, None)
     questions = run.step(write_validation, None, facts, lessons)
-    general = run.step(write_replay, ReplayConfig(texts=6, max_tokens=16, seed=1), model)
+    general = run.step(write_replay, ReplayConfig(texts=24, max_tokens=48, seed=1), model)
     return Bench(run, model, lessons, questions, general)
 
 
