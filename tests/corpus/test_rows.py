@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from deepseek_fusion.core.filtering import CorpusConfig, PersonalConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig, PersonalConfig
 from deepseek_fusion.corpus.documents import Document, unread
 from deepseek_fusion.corpus.rows import Rows, StoredBatch, safe
 
