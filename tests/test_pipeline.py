@@ -138,7 +138,8 @@ def test_the_card_says_what_was_measured(english: Path) -> None:
     assert card["corpus"]["read"] == 12
     assert card["general"]["perplexity"]["source"] == "general.txt"
     assert card["routed"]["questions"]["now"]["n"] == card["general"]["questions"]["n"]
-    assert [row["family"] for row in card["routed"]["families"]] == list(FAMILIES)
+    with_options = {"choice", "negation", "numerals"}
+    assert [row["family"] for row in card["routed"]["families"]] == [f for f in FAMILIES if f not in with_options]
     report = (release / "report.html").read_text(encoding="utf-8")
     assert "Joint Pain" in report
     assert "http://" not in report.replace("http://www.w3.org", "")

@@ -102,10 +102,12 @@ def test_each_prompt_is_answered_by_the_model_it_is_sent_to(
     shares = sorted(row["probability"] for row in routed(0.0)["prompts"])
     found = routed(shares[len(shares) // 2])
     taken = {row["prompt"] for row in found["prompts"] if row["taken"]}
-    names = {item.id for item in now.items if item.prompt in taken}
-    assert 0 < len(names) < len(now.items)
-    assert found["to_base"]["value"] == pytest.approx(1 - len(names) / len(now.items))
-    others = {item.id for item in now.items} - names
+    asked = [item for item in now.items if not item.options]
+    names = {item.id for item in asked if item.prompt in taken}
+    assert 0 < len(names) < len(asked) < len(now.items)
+    assert found["to_base"]["value"] == pytest.approx(1 - len(names) / len(asked))
+    others = {item.id for item in asked} - names
+    assert {row["family"] for row in found["families"]} == {item.family for item in asked}
     for row in found["families"]:
         values = right(now, row["family"], names) + right(then, row["family"], others)
         assert row["now"]["value"] == pytest.approx(sum(values) / len(values))

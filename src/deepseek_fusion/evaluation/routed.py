@@ -19,7 +19,7 @@ from deepseek_fusion.models.router import Router
 from deepseek_fusion.models.source import ModelSource
 
 
-@stage("routed", version=1)
+@stage("routed", version=2)
 def route_exam(
     out: Path,
     section: EvaluationConfig,
@@ -34,11 +34,13 @@ def route_exam(
     often the router was wrong on prompts held out of it.
 
     Answers are greedy, so a prompt that goes to the base is answered as `before`, any other one as `after`; nothing has
-    to be answered again. A sentence to complete is routed as if it were a question.
+    to be answered again. A sentence to complete is routed as if it were a question. Items with options are left out:
+    nobody asks like that, and they are most of the text.
     """
     then, now = Sitting.read(exam, before), Sitting.read(exam, after)
     general = now.general.get("questions", ())
-    prompts = list(dict.fromkeys([*(item.prompt for item in now.items), *(row["question"] for row in general)]))
+    items = [item for item in now.items if not item.options]
+    prompts = list(dict.fromkeys([*(item.prompt for item in items), *(row["question"] for row in general)]))
     own = Router.load(router.path / "router")
     shares = own.probabilities(load_language(model, model.torch_dtype), prompts)
     taken = {prompt: own.takes(share) for prompt, share in zip(prompts, shares, strict=True)}
@@ -52,8 +54,8 @@ def route_exam(
             "threshold": own.threshold,
             "layer": own.layer,
             "held_out": _held_out(read_json(router.path / "calibration.json")["held_out"]),
-            "to_base": served.to_base(now.items),
-            "families": [served.family(family) for family in FAMILIES if any(now.of(family))],
+            "to_base": served.to_base(items),
+            "families": [served.family(family) for family in FAMILIES if any(item.family == family for item in items)],
             "questions": served.questions() if now.general else None,
         },
     )
