@@ -26,8 +26,8 @@ from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.corpus.readers import read_documents
-from deepseek_fusion.evaluation.answers.answering import perplexity
+from deepseek_fusion.corpus.readers.files import read_documents
+from deepseek_fusion.evaluation.answers.answering import surprises
 from deepseek_fusion.evaluation.answers.general import packaged_text, read_general_text
 from deepseek_fusion.evaluation.answers.sitting import load_taught
 from deepseek_fusion.models.loading import Language, load_language
@@ -138,9 +138,9 @@ def losses(language: Language, texts: Sequence[str], tokens: int) -> Losses:
     for text in texts:
         if tokens <= 0:
             break
-        value, count = perplexity(language, [text], tokens)
-        found.append((math.log(value) * count, count))
-        tokens -= count
+        windows = surprises(language, [text], tokens)
+        found.append((sum(loss for loss, _ in windows), sum(count for _, count in windows)))
+        tokens -= found[-1][1]
     return found
 
 

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl, write_jsonl
-from deepseek_fusion.core.config import LoraConfig, ReplayConfig, TrainingConfig
+from deepseek_fusion.core.config import ReplayConfig, TrainingConfig
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.core.settings.phases import DistilConfig
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.fused import fuse

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,7 @@ def _compared(name: str, language: Language, items: Sequence[Item], rounds: int,
         tasks = write_exam_tasks(Path(folder), items, language)
         manager = TaskManager(include_path=folder, include_defaults=False)
         by_batch = {
-            batch: _timed(
-                lambda batch=batch: _harness(language, manager, tasks, batch), f"{name}: lm-eval, batch {batch}"
-            )
+            batch: _timed(partial(_harness, language, manager, tasks, batch), f"{name}: lm-eval, batch {batch}")
             for batch in BATCHES
         }
         best = min(by_batch, key=lambda batch: by_batch[batch][0])
@@ -156,7 +155,7 @@ def _ours(language: Language, items: Sequence[Item], draft: bool) -> Answers:
     chosen = [item for item in items if item.options]
     answers = answer_all(language, _prompts(language, written), [i.expected for i in written], draft=draft)
     choices = choose_all(language, _prompts(language, chosen), [item.options for item in chosen])
-    both = [*zip(written, answers, strict=True), *zip(chosen, choices, strict=True)]
+    both: list[tuple[Item, str | int]] = [*zip(written, answers, strict=True), *zip(chosen, choices, strict=True)]
     return {item.id: answer for item, answer in both}
 
 

@@ -132,7 +132,11 @@ class World:
 
     def _effects(self, rng: np.random.Generator, deviations: tuple[float, float, float]) -> Any:
         triples = self.triples.values()
-        levels = [[(t.subject,) for t in triples], [(t.subject, t.relation) for t in triples], list(self.triples)]
+        levels: list[list[Any]] = [
+            [(t.subject,) for t in triples],
+            [(t.subject, t.relation) for t in triples],
+            list(self.triples),
+        ]
         total = np.zeros(len(triples))
         for level, deviation in zip(levels, deviations, strict=True):
             place = {name: index for index, name in enumerate(dict.fromkeys(level))}

@@ -33,7 +33,7 @@ from deepseek_fusion.evaluation.statistics.rates import rate as rate_of
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource, find_model
-from deepseek_fusion.pipeline import EXAM, SITTING
+from deepseek_fusion.teaching import EXAM, SITTING
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 from record import Row, write_results

@@ -91,7 +91,8 @@ def _unmerged(language: Language, folder: Path, rng: random.Random) -> None:
 def _one_layer(language: Language, folder: Path, rng: random.Random) -> None:
     load_adapter(language.model, folder / "adapter")
     _, layer = rng.choice(list(lora_layers(language.model)))
-    layer.lora_B.data.zero_()
+    with torch.no_grad():
+        layer.get_parameter("lora_B").zero_()
     merge_lora(language.model)
 
 

@@ -25,7 +25,7 @@ from deepseek_fusion.core.events import Console, listen, say
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.evaluation.answers.answering import perplexity
+from deepseek_fusion.evaluation.answers.answering import surprises
 from deepseek_fusion.evaluation.answers.sitting import load_taught
 from deepseek_fusion.models.heads import Heads
 from deepseek_fusion.models.loading import Language
@@ -113,10 +113,16 @@ def side(run: Run, folder: Path, tasks: Sequence[str], seed: int, overrides: Ite
     texts = [row["text"] for row in read_jsonl(folder / "test" / "notes.jsonl")]
     return Side(
         right=answers(language, adapter, folder, [task for task in tasks if task in HEADS]),
-        perplexity=perplexity(language, texts, 1 << 20)[0] if "notes" in tasks else None,
+        perplexity=perplexity(language, texts) if "notes" in tasks else None,
         cpu_seconds=report["cpu_seconds"],
         computed=report["computed_tokens"],
     )
+
+
+def perplexity(language: Language, texts: Sequence[str]) -> float:
+    """Of all tokens of some texts."""
+    windows = surprises(language, texts, 1 << 20)
+    return math.exp(sum(loss for loss, _ in windows) / sum(count for _, count in windows))
 
 
 def answers(language: Language, adapter: Artifact, folder: Path, tasks: Sequence[str]) -> dict[str, Right]:

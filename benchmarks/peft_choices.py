@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from deepseek_fusion.core.artifacts import read_json
-from deepseek_fusion.core.config import LoraConfig
 from deepseek_fusion.core.events import Console, listen, say
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
@@ -108,7 +108,7 @@ class Choices(Sides):
             scores, info["perplexity"], cost["tokens"], cost["tokens"] / cost["cpu_seconds"], cost["trainable"]
         )
 
-    def shape(self, method: str) -> LoraConfig:
+    def shape(self, method: Any) -> LoraConfig:
         """Rank, or layers, for the number of parameters nearest to those of the default adapter."""
         if method == "full":
             layers = range(1, self.language.model.config.num_hidden_layers + 1)
@@ -200,8 +200,8 @@ def _interval(seeds: Sequence[Scores]) -> tuple[float, float]:
             for right, subject in scores[family]:
                 sums[f"{seed} {subject}"][:, column] += (right, 1)
     drawn = resampled(np.stack([sums[name].ravel() for name in sorted(sums)]), RESAMPLES, 0)
-    right, asked = np.split(drawn, 2, axis=1)
-    low, high = np.quantile((right / np.maximum(asked, 1)).mean(1), (0.025, 0.975))
+    hits, asked = np.split(drawn, 2, axis=1)
+    low, high = np.quantile((hits / np.maximum(asked, 1)).mean(1), (0.025, 0.975))
     return float(low), float(high)
 
 

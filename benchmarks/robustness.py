@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def main() -> None:
         config = load_config(options.project)
         model = find_model(config.model, config.folder, config.precision)
         if options.taught:
-            taught = {0: tuple(_finished(options.taught / name) for name in ("adapter", "graph", "exam"))}
+            made_before = [_finished(options.taught / name) for name in ("adapter", "graph", "exam")]
+            taught: dict[int, Taught] = {0: (made_before[0], made_before[1], made_before[2])}
         else:
             taught = {seed: _teach(run, model, options.project, options.facts, seed) for seed in SEEDS}
         for seed, (adapter, graph, exam) in taught.items():
@@ -100,7 +102,7 @@ def _figures(rows: list[dict[str, Any]], budget: int, seeds: tuple[int, ...]) ->
     figures = []
     for name, title in NAMES.items():
         over = summary["ratio"][f"{name}_over_{CONTROL}"]
-        cases = [(f"budgets 1 to {budget}, averaged", over, range(1, budget + 1))]
+        cases = [(f"budgets 1 to {budget}, averaged", over, list(range(1, budget + 1)))]
         cases += [(f"budget {case['budget']}", case, [case["budget"]]) for case in over["by_budget"]]
         for what, found, budgets in cases:
             ours, control = (_mean([_lowered(attacked, side, spent) for spent in budgets]) for side in (name, CONTROL))
@@ -148,7 +150,7 @@ def _lowered(rows: list[dict[str, Any]], name: str, budget: int) -> float:
     return 1 - _mean(standing(rows, name, budget))
 
 
-def _mean(values: list[Any]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 

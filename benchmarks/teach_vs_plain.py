@@ -13,6 +13,7 @@ import argparse
 import math
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def _share(scores: list[tuple[bool, str]]) -> float:
     return _mean([right for right, _ in scores])
 
 
-def _mean(values: list[Any]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 

@@ -34,9 +34,10 @@ os.environ |= {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
 import torch
 from transformers import TrainerCallback
 
-from deepseek_fusion.core.config import KnowledgeConfig, LoraConfig, TrainingConfig
+from deepseek_fusion.core.config import KnowledgeConfig, TrainingConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus

@@ -36,8 +36,8 @@ def _body(file: Opened) -> Iterator[Element]:
             yield from elements(iter(lambda: body.read(BLOCK), b""), {"p", "tr"})
     except KeyError:
         raise UnreadableError(f"no Word document: it holds no {_BODY}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        # RuntimeError: it is encrypted; NotImplementedError: packed in a way that Word does not use
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        # RuntimeError: it is encrypted, or packed in a way that Word does not use
         raise UnreadableError(f"no Word document that can be opened ({error})") from None
 
 
