@@ -166,7 +166,7 @@ def evaluate(config: Config, run: Run, examined: str) -> Examination:
     Raises:
         FusionError: the project or the model is wrong, or the endpoint does not answer.
     """
-    ground = _ground(config, run)
+    ground = _ground(config, run, _base(config))
     command = f"deepseek-fusion evaluate {examined} {config.file.name}"
     if examined.startswith(("http://", "https://")):
         endpoint = Endpoint(*_url_and_model(examined))
@@ -186,7 +186,7 @@ def labelling(config: Config, labeller: str) -> Desk:
         FusionError: nothing has been released, or what it was made of is gone.
     """
     card = read_json(VersionStore(config.work_folder).current().release / "card.json")
-    graded = Graded.of(card, config.work_folder, find_model(config.model, config.folder, config.precision))
+    graded = Graded.of(card, config.work_folder, _base(config))
     if graded.consistency is None:
         raise FusionError("evaluate label: the current release has no claims; run `deepseek-fusion teach` again.")
     section = config.evaluation.consistency
@@ -222,14 +222,18 @@ def _progress(config: Config, run: Run, ground: Ground, made: Taught) -> Artifac
 
 def _to_teach(config: Config, run: Run) -> Ground:
     """The ground, once it is clear that these processes can teach on it."""
-    check_parallel(config.training, find_model(config.model, config.folder, config.precision), count())
-    return _ground(config, run)
+    model = _base(config)
+    check_parallel(config.training, model, count())
+    return _ground(config, run, model)
 
 
-def _ground(config: Config, run: Run) -> Ground:
+def _base(config: Config) -> ModelSource:
+    return find_model(config.model, config.folder, config.precision)
+
+
+def _ground(config: Config, run: Run, model: ModelSource) -> Ground:
     if config.threads:
         torch.set_num_threads(config.threads)
-    model = find_model(config.model, config.folder, config.precision)
     if own := config.evaluation.general_text:
         general = Source((own,), config.folder)
     else:

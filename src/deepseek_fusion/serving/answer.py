@@ -10,7 +10,7 @@ import torch
 from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import PLAIN, Language, load_language
-from deepseek_fusion.models.lora import ADAPTER_CONFIG
+from deepseek_fusion.models.lora import ADAPTER_CONFIG, load_adapter, merge_lora
 from deepseek_fusion.models.router import Router
 
 LONGEST = 256
@@ -38,8 +38,10 @@ def answer(release: Path, question: str) -> str:
 
 
 def reply(release: Path, question: str) -> Reply:
-    """Greedy answer of the merged model in a release folder or, if its router finds the question to be outside the
+    """Greedy answer of the taught model in a release folder or, if its router finds the question to be outside the
     domain, of the base model.
+
+    The router has read the question with the base, so the adapter is merged into that one; `merged/` stays on disk.
 
     Raises:
         FusionError: the folder is no release, or the question is empty.
@@ -63,8 +65,9 @@ def reply(release: Path, question: str) -> Reply:
     (probability,) = router.probabilities(base, [question])
     if not router.takes(probability):
         return Reply(_written(base, question), False, probability)
-    del base
-    return Reply(_written(load_language(release / "merged"), question), True, probability)
+    load_adapter(base.model, release / "adapter")
+    merge_lora(base.model)
+    return Reply(_written(base, question), True, probability)
 
 
 @torch.inference_mode()
