@@ -1,4 +1,5 @@
-"""What people ask a chat model about the rest of the world, and everyday things to ask for in a domain's own sentences.
+"""What people ask a chat model about the rest of the world, beside the prompts of replay; and everyday things to ask
+for in a domain's own sentences.
 
 Nothing here stands in the general exam (evaluation/answers/general.py) or among its instructions; a test compares.
 """
@@ -11,18 +12,14 @@ from deepseek_fusion.knowledge.language import Language
 
 GENERAL: dict[Language, tuple[str, ...]] = {
     "en": (
-        "Who invented the telephone?",
         "Which planet has rings?",
         "How far away is the moon?",
         "What is the population of India?",
         "When did the First World War end?",
-        "Who was Cleopatra?",
         "What is the national animal of Australia?",
         "How tall is the Eiffel Tower?",
         "Which country has the most islands?",
-        "What does a thermometer measure?",
         "What is the plural of mouse?",
-        "Why is the sea salty?",
         "How do magnets work?",
         "What is 15 percent of 80?",
         "Solve for x: 3x + 4 = 19.",
@@ -71,13 +68,10 @@ GENERAL: dict[Language, tuple[str, ...]] = {
         "Why does my laptop get hot?",
         "Fix this code: for i in range(10) print(i)",
         "What is a black hole?",
-        "Who discovered gravity?",
         "What happens at a solar eclipse?",
         "How are mountains formed?",
         "Why do birds migrate?",
-        "What do pandas eat?",
         "How long do elephants live?",
-        "Are whales fish?",
         "What is the theme of Hamlet?",
         "Who composed the Four Seasons?",
         "Describe a painting by Van Gogh.",
@@ -181,11 +175,9 @@ GENERAL: dict[Language, tuple[str, ...]] = {
         "早上好，你今天怎么样？",
         "谢谢你的帮助。",
         "你是谁？",
-        "什么是通货膨胀？",
         "股票是什么？",
         "信用卡和借记卡有什么区别？",
         "什么是黑洞？",
-        "谁发现了万有引力？",
         "电脑为什么会发热？",
         "用 Python 写一个打印一到十的循环。",
         "什么是数据库？",
