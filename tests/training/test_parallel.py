@@ -184,6 +184,14 @@ def test_only_plain_adapters_are_divided(source: Callable[[str], ModelSource]) -
     check_parallel(section.model_copy(update={"parallel": "data"}), source("llama"), 2)
 
 
+@pytest.mark.parametrize("way", ["expert", "tensor"])
+def test_experts_that_are_divided_take_no_adapters(source: Callable[[str], ModelSource], way: Parallel) -> None:
+    section = TrainingConfig(parallel=way, lora=LoraConfig(targets=("all-linear", "experts")))
+    with pytest.raises(FusionError, match=r"^training.parallel: .*targets puts adapters on them; choose `sharded`"):
+        check_parallel(section, source("deepseek_v3"), 2)
+    check_parallel(section.model_copy(update={"parallel": "sharded"}), source("deepseek_v3"), 2)
+
+
 @pytest.mark.parametrize(("architecture", "way"), [("deepseek_v3", "expert"), ("llama", "tensor")])
 def test_what_can_be_divided_is_not(source: Callable[[str], ModelSource], architecture: str, way: Parallel) -> None:
     check_parallel(TrainingConfig(parallel=way), source(architecture), 2)

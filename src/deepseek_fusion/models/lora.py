@@ -17,7 +17,9 @@ from transformers import PreTrainedModel
 from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.settings.adapters import LoraConfig
-from deepseek_fusion.models.methods.low_rank import Adapted, LoraLinear, MissLinear, RsLoraLinear
+from deepseek_fusion.models.methods.adapted import Adapted
+from deepseek_fusion.models.methods.experts import PARTS, LoraExperts, holds_experts
+from deepseek_fusion.models.methods.low_rank import LoraLinear, MissLinear, RsLoraLinear
 from deepseek_fusion.models.methods.moved import OsfLinear, PissaLinear
 from deepseek_fusion.models.methods.rescaled import DoraLinear, FullLinear
 
@@ -25,6 +27,8 @@ ADAPTER_FILE = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 PEFT_MOVES = {"deepseek_v2", "deepseek_v3", "deepseek_v32"}
 EXPERT_NAMES = ("gate_proj", "up_proj", "down_proj")
+EXPERTS = "experts"
+"""The target that means all routed experts."""
 NO_TARGETS = "dummy-target-modules"
 """What PEFT calls it when an adapter is made of whole layers alone."""
 PREFIX = "base_model.model."
@@ -55,13 +59,15 @@ def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
 
     `all-linear` means every plain linear layer but the output embedding; layers that subclass it with a forward of
     their own (the grouped projection of DeepSeek V4) stay frozen. In DeepSeek V2, V3 and V3.2 it means the attention
-    only: PEFT reads any adapter on gate, up or down projections as one for the routed experts.
+    only: PEFT reads any adapter on gate, up or down projections as one for the routed experts. `experts` means those.
 
     Raises:
-        FusionError: a target names no linear layer of this model, or the rank is too high for one.
+        FusionError: a target names no layer of this model, or the rank is too high for one, or experts cannot be
+            trained by this method.
     """
     method = METHODS[config.method]
     names = target_layers(model, config.targets, config.last_layers)
+    blocks = target_experts(model, config)
     for name in names:
         most = method.most(*_linear(model.get_submodule(name)).weight.shape)
         if config.rank > most:
@@ -72,15 +78,36 @@ def attach_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for name in names:
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, method(_linear(model.get_submodule(name)), config, generator))
+        _put(model, name, method(_linear(model.get_submodule(name)), config, generator))
+    for name in blocks:
+        _put(model, name, LoraExperts(model.get_submodule(name), config, generator))
+
+
+def target_experts(model: nn.Module, config: LoraConfig) -> list[str]:
+    """Full names of the blocks of routed experts that train, in model order; none unless they are a target.
+
+    Raises:
+        FusionError: this model has none, or the method is for linear layers only.
+    """
+    if EXPERTS not in config.targets:
+        return []
+    if config.method not in ("lora", "rslora"):
+        raise FusionError(
+            f"training.lora.targets: experts are trained by method lora or rslora, and training.lora.method is "
+            f"{config.method}; choose one of those, or leave `{EXPERTS}` out."
+        )
+    blocks = [name for name, module in model.named_modules() if holds_experts(module)]
+    if not blocks:
+        raise FusionError(f"training.lora.targets: this model has no routed experts; leave `{EXPERTS}` out.")
+    kept = _kept(model, config.last_layers)
+    return [name for name in blocks if _layer_of(name) in kept]
 
 
 def target_layers(model: nn.Module, targets: tuple[str, ...], last_layers: int | None = None) -> list[str]:
     """Full names of the linear layers that `targets` select, in model order."""
     head = model.get_output_embeddings() if isinstance(model, PreTrainedModel) else None
     linear = [name for name, module in model.named_modules() if type(module) is nn.Linear and module is not head]
-    kept = set(sorted({_layer_of(name) for name in linear})[-last_layers:] if last_layers else ())
+    targets = tuple(target for target in targets if target != EXPERTS)
     if targets == ("all-linear",):
         moved = getattr(getattr(model, "config", None), "model_type", "") in PEFT_MOVES
         chosen = [name for name in linear if not (moved and name.endswith(EXPERT_NAMES))]
@@ -92,13 +119,21 @@ def target_layers(model: nn.Module, targets: tuple[str, ...], last_layers: int |
                 f"{', '.join(sorted(names))}."
             )
         chosen = [name for name in linear if name.rpartition(".")[2] in targets]
-    return [name for name in chosen if not kept or _layer_of(name) in kept]
+    kept = _kept(model, last_layers)
+    return [name for name in chosen if _layer_of(name) in kept]
+
+
+def _kept(model: nn.Module, last_layers: int | None) -> set[int]:
+    """Numbers of the decoder layers that train; -1 is what lies outside of all."""
+    layers = sorted({_layer_of(name) for name, _ in model.named_modules()})
+    return set(layers[-last_layers:] if last_layers else layers)
 
 
 def trainable_map(model: nn.Module, config: LoraConfig) -> list[LayerType]:
-    """What will train, by layer type, counted before any adapter is attached. Expert tensors that are not linear
-    layers are listed too, with nothing trainable; a tensor that two layers share counts once, with the first."""
+    """What will train, by layer type, counted before any adapter is attached; a tensor that two layers share counts
+    once, with the first."""
     chosen = set(target_layers(model, config.targets, config.last_layers))
+    blocks = set(target_experts(model, config))
     layers: Counter[str] = Counter()
     parameters: Counter[str] = Counter()
     trainable: Counter[str] = Counter()
@@ -112,6 +147,8 @@ def trainable_map(model: nn.Module, config: LoraConfig) -> list[LayerType]:
             parameters[kind] += own
             if name in chosen:
                 trainable[kind] += METHODS[config.method].size(config.rank, *_linear(module).weight.shape)
+            elif name in blocks:
+                trainable[kind] += LoraExperts.size(config.rank, module)
     return [LayerType(kind, layers[kind], parameters[kind], trainable[kind]) for kind in layers]
 
 
@@ -154,8 +191,10 @@ def save_adapter(model: nn.Module, config: LoraConfig, base: str, folder: Path, 
         "lora_dropout": 0.0,
         "bias": "none",
         "inference_mode": True,
-        "target_modules": sorted({name.rpartition(".")[2] for name in layers}),
+        "target_modules": sorted({name.rpartition(".")[2] for name in layers} - {EXPERTS}),
     }
+    if blocks := [name for name, layer in layers.items() if isinstance(layer, LoraExperts)]:
+        description["target_parameters"] = [f"{name}.{part}" for name in blocks for part in PARTS]
     if plain.method == "full":
         description |= {"target_modules": NO_TARGETS, "modules_to_save": sorted(layers)}
     elif config.last_layers:
@@ -205,27 +244,22 @@ def scale_adapter(model: nn.Module, folder: Path, share: float) -> None:
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Add every update into its weight and put plain linear layers back, in place."""
+    """Add every update into its weight and put plain layers back, in place."""
     for name, layer in list(lora_layers(model)):
-        outputs, inputs = layer.weight.shape
-        merged = nn.Linear(inputs, outputs, bias=layer.bias is not None, device="meta")
-        merged.weight = nn.Parameter(layer.merged().to(layer.weight.dtype), requires_grad=False)
-        if layer.bias is not None:
-            merged.bias = layer.bias
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, merged)
+        _put(model, name, layer.folded())
 
 
 def _described(folder: Path) -> LoraConfig:
     """What an adapter says of itself."""
     made = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     whole = made.get("modules_to_save") or []
+    experts = (EXPERTS,) if made.get("target_parameters") else ()
     layers = made.get("layers_to_transform") or sorted({_layer_of(name) for name in whole})
     return LoraConfig(
         method="full" if whole else "dora" if made.get("use_dora") else "lora",
         rank=made["r"],
         alpha=made["lora_alpha"],
-        targets=tuple(sorted({name.rpartition(".")[2] for name in whole})) or tuple(made["target_modules"]),
+        targets=tuple(sorted({name.rpartition(".")[2] for name in whole})) or (*made["target_modules"], *experts),
         last_layers=len(layers) or None,
     )
 
@@ -247,9 +281,14 @@ def _restore(model: nn.Module, folder: Path) -> None:
         layers[name].restore(stored)
 
 
+def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, layer)
+
+
 def _layer_of(name: str) -> int:
     """The decoder layer that a module is in; -1 outside of all."""
-    found = re.search(r"\.(\d+)\.", name)
+    found = re.search(r"\.(\d+)(\.|$)", name)
     return int(found[1]) if found else -1
 
 

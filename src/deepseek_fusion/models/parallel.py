@@ -31,7 +31,7 @@ from deepseek_fusion.core.config import Parallel, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language, own_device
-from deepseek_fusion.models.lora import lora_layers
+from deepseek_fusion.models.lora import EXPERTS, lora_layers
 from deepseek_fusion.models.methods.low_rank import LoraLinear
 from deepseek_fusion.models.ranks import count, rank
 from deepseek_fusion.models.source import ModelSource
@@ -41,7 +41,7 @@ WHOLE = {"lm_head": "replicate", "model.embed_tokens": "replicate"}
 """What the library's plan would divide and every loss looks at."""
 PLANNED = {"llama", "qwen2", "deepseek_v2", "deepseek_v3"}
 """Architectures on which adapters on layers that the library's plan divides are tested."""
-EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts")
+EXPERT_COUNTS = ("n_routed_experts", "num_experts", "num_local_experts")
 WIDTHS = ("intermediate_size", "moe_intermediate_size")
 HEADS = ("num_attention_heads", "num_key_value_heads")
 
@@ -60,6 +60,11 @@ def check_parallel(section: TrainingConfig, source: ModelSource, processes: int)
         raise FusionError(
             f"training.parallel: `{kind}` divides models with adapters of method `lora`, and training.lora.method is "
             f"`{section.lora.method}`; choose `data`."
+        )
+    if EXPERTS in section.lora.targets and kind != "sharded":
+        raise FusionError(
+            f"training.parallel: `{kind}` divides routed experts, and training.lora.targets puts adapters on them; "
+            "choose `sharded` or `data`."
         )
     if processes == 1:
         raise FusionError(
@@ -130,7 +135,7 @@ def _divided(kind: Parallel, source: ModelSource) -> dict[str, int]:
     if kind == "sharded":
         return {}
     if kind == "expert":
-        experts = {name: size for name in EXPERTS if (size := getattr(config, name, None))}
+        experts = {name: size for name in EXPERT_COUNTS if (size := getattr(config, name, None))}
         if not experts or not config.base_model_ep_plan:
             raise FusionError(
                 f"training.parallel: {source.name} has no routed experts that could be divided; choose `sharded`."

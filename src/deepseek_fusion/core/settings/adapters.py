@@ -30,7 +30,8 @@ class LoraConfig(Section):
     )
     targets: tuple[str, ...] = Field(
         default=("all-linear",),
-        description="Last names of the linear layers that train; `all-linear` for all but the head.",
+        description="Last names of the linear layers that train; `all-linear` for all but the head, `experts` for the "
+        "routed experts of a mixture.",
     )
     last_layers: int | None = Field(
         default=None,

@@ -36,7 +36,7 @@ class AdaptConfig(ReadingConfig):
     """Phase `adapt`: domain-adaptive pretraining (Gururangan et al. 2020, arXiv 2004.10964). Every token of the
     documents is learned; one document in 20 is held out to measure by."""
 
-    learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of this phase.")
+    learning_rate: float = Field(default=3e-4, gt=0, description="Peak learning rate of this phase.")
     replay_share: float = Field(
         default=0.15, ge=0, lt=1, description="Share of this phase's training tokens that is replay; 0 turns it off."
     )

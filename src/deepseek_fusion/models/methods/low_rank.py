@@ -1,4 +1,4 @@
-"""What is trained on a frozen linear layer: the base of all methods, and those that are a LoRA as they stand.
+"""Methods for linear layers that are a LoRA as they stand.
 
 The base weight is never changed: a method that starts from parts of it counts what its factors became minus what they
 were. So all but two methods are, once trained, a low-rank update B A of the base, which any loader of LoRA applies.
@@ -9,7 +9,6 @@ Shape suffixes: N tokens, I inputs, O outputs, R rank.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepseek_fusion.core.settings.adapters import LoraConfig
+from deepseek_fusion.models.methods.adapted import AdaptedLinear
 
 
 class LowRank(torch.autograd.Function):
@@ -49,58 +49,7 @@ class LowRank(torch.autograd.Function):
         return grad_x, None, None, grad_a, grad_b, None
 
 
-class Adapted(nn.Module, ABC):
-    """A frozen linear layer with something trainable on it, in float32 whatever the base is.
-
-    Attributes:
-        trained: names of the parameters that train.
-    """
-
-    trained: ClassVar[tuple[str, ...]]
-
-    def __init__(self, base: nn.Linear) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(base.weight.detach(), requires_grad=False)
-        self.bias = None if base.bias is None else nn.Parameter(base.bias.detach(), requires_grad=False)
-        self.enabled = True
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., I] -> [..., O]."""
-        return self.adapted(x) if self.enabled else F.linear(x, self.weight, self.bias)
-
-    @abstractmethod
-    def adapted(self, x: Tensor) -> Tensor:
-        """The same with what was trained."""
-
-    @abstractmethod
-    def merged(self) -> Tensor:
-        """The weight of the plain layer that does the same, [O, I], float32."""
-
-    @abstractmethod
-    def stored(self, share: float) -> dict[str, Tensor]:
-        """What a file holds of this layer, by the end of PEFT's names, if only a share of the change is kept."""
-
-    @abstractmethod
-    def restore(self, stored: Mapping[str, Tensor]) -> None:
-        """Train on from what a file holds."""
-
-    @staticmethod
-    @abstractmethod
-    def size(rank: int, outputs: int, inputs: int) -> int:
-        """Trainable parameters on a layer of this shape."""
-
-    @staticmethod
-    def most(outputs: int, inputs: int) -> float:
-        """The highest rank on a layer of this shape."""
-        return math.inf
-
-    @staticmethod
-    def plain(config: LoraConfig) -> LoraConfig:
-        """What is stored, as rank and alpha of a LoRA."""
-        return config
-
-
-class LoraLinear(Adapted):
+class LoraLinear(AdaptedLinear):
     """A low-rank update s B A (Hu et al. 2021, arXiv 2106.09685).
 
     Attributes:

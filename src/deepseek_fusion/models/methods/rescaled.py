@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepseek_fusion.core.settings.adapters import LoraConfig
-from deepseek_fusion.models.methods.low_rank import Adapted, LoraLinear, LowRank
+from deepseek_fusion.models.methods.adapted import AdaptedLinear
+from deepseek_fusion.models.methods.low_rank import LoraLinear, LowRank
 
 TINY = 1e-12
 
@@ -72,7 +73,7 @@ class DoraLinear(LoraLinear):
         return rank * (outputs + inputs) + outputs
 
 
-class FullLinear(Adapted):
+class FullLinear(AdaptedLinear):
     """Every weight of the layer trains."""
 
     trained = ("full",)
