@@ -110,7 +110,7 @@ def test_every_stage_leaves_its_artifact_and_the_release_is_whole(english: Path)
     current = VersionStore(work).current()
     assert current.id == "v1"
     assert {file.name for file in current.release.iterdir()} == {
-        *("adapter", "merged", "router", "README.md", "card.json", "report.html", "manifest.json")
+        *("adapter", "merged", "router", "README.md", "card.json", "report.html", "funnel.html", "manifest.json")
     }
     assert AutoModelForCausalLM.from_pretrained(current.release / "merged").num_parameters() > 0
     assert answer(current.release, "What is the ICD-10 code of Gout?")
@@ -142,6 +142,7 @@ def test_the_card_says_what_was_measured(english: Path) -> None:
     assert [row["family"] for row in card["routed"]["families"]] == [f for f in FAMILIES if f not in with_options]
     report = (release / "report.html").read_text(encoding="utf-8")
     assert "Joint Pain" in report
+    assert 'href="funnel.html"' in report
     assert "http://" not in report.replace("http://www.w3.org", "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,11 +77,13 @@ EMBEDDED = (
 """Parts that other stages computed: their JSON stands on the card as it is."""
 
 
-@stage("card", version=5)
+@stage("card", version=6)
 def grade(out: Path, section: CardConfig, graded: Graded) -> None:
-    """Write `card.json` and `report.html`."""
+    """Write `card.json`, `report.html`, and beside it the documents' `funnel.html`, to which it links."""
     card = build_card(section, graded)
     write_json(out / "card.json", card)
+    if graded.corpus:
+        shutil.copy(graded.corpus.path / "funnel.html", out)
     render_report(card, out / "report.html")
 
 

@@ -22,16 +22,16 @@ class Title(Section):
     licenses: dict[str, str]
 
 
-@stage("release", version=1)
+@stage("release", version=2)
 def package_release(
     out: Path, section: Title, model: ModelSource, weights: Artifact, card: Artifact, router: Artifact | None
 ) -> None:
-    """Gather `adapter/`, `merged/`, `router/` if there is one, `card.json`, `report.html` and a model card,
-    `README.md`, in one folder."""
+    """Gather `adapter/`, `merged/`, `router/` if there is one, `card.json`, `report.html`, `funnel.html` and a model
+    card, `README.md`, in one folder."""
     folders = [weights.path / "adapter", weights.path / "merged", *([router.path / "router"] if router else [])]
     for folder in folders:
         shutil.copytree(folder, out / folder.name, copy_function=_link)
-    for part in ("card.json", "report.html"):
+    for part in ("card.json", "report.html", "funnel.html"):
         _link(str(card.path / part), str(out / part))
     (out / "README.md").write_text(_model_card(section, model, read_json(card.path / "card.json")), encoding="utf-8")
 
