@@ -14,10 +14,13 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
 from deepseek_fusion.core.config import Config
@@ -29,7 +32,7 @@ from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
-from deepseek_fusion.evaluation.statistics.rates import rate as rate_of
+from deepseek_fusion.evaluation.statistics.bootstrap import resampled
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource, find_model
@@ -40,6 +43,7 @@ from record import Row, write_results
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
+RESAMPLES = 2000
 FAMILIES = ("question", "paraphrase", "cloze", "choice", "reversed")
 ONLY_QUESTIONS = {f"curriculum.{share}": 0 for share in ("reversed", "hops", "statements", "passages", "refusals")}
 ARMS: dict[str, dict[str, object]] = {
@@ -125,23 +129,16 @@ def answers(
 
 
 def point_rows(name: str, points: Sequence[Point], seeds: tuple[int, ...], facts: int) -> Iterator[Row]:
-    """One point: accuracy, whose interval is a bootstrap over subjects of all answers, and the tokens it took."""
-    pooled = [
-        (right, f"{seed} {subject}")
-        for seed, one in zip(seeds, points, strict=True)
-        for own in one.answers.values()
-        for right, subject in own
-    ]
-    rate = rate_of([right for right, _ in pooled], [subject for _, subject in pooled], 2000, 0)
+    """One point: accuracy, whose interval is a bootstrap over the subjects of all seeds, and the tokens it took."""
     shares = {
         family: _mean([right for one in points for right, _ in one.answers[family]]) for family in points[0].answers
     }
     yield Row(
         figure=f"mean accuracy, {name}",
         ours=_mean([one.accuracy for one in points]),
-        n=len(pooled),
+        n=sum(len(own) for one in points for own in one.answers.values()),
         seeds=seeds,
-        interval=(float(rate["low"]), float(rate["high"])),
+        interval=interval(points, list(shares)),
         note=", ".join(f"{family} {share:.2f}" for family, share in shares.items()),
     )
     tokens, tflop = _mean([one.tokens for one in points]), _mean([one.tflop for one in points])
@@ -154,6 +151,19 @@ def point_rows(name: str, points: Sequence[Point], seeds: tuple[int, ...], facts
         note=f"{tflop:.1f} TFLOP; known by direct questions: {1e6 * known / tokens:.0f} facts a million tokens, "
         f"{known / tflop:.2f} a TFLOP",
     )
+
+
+def interval(points: Sequence[Point], families: Sequence[str]) -> tuple[float, float]:
+    """95 % of the mean over families, with subjects drawn anew."""
+    sums: defaultdict[tuple[int, str], np.ndarray] = defaultdict(lambda: np.zeros((len(families), 2)))
+    for number, one in enumerate(points):
+        for column, family in enumerate(families):
+            for right, subject in one.answers[family]:
+                sums[number, subject][column] += (right, 1)
+    drawn = resampled(np.stack([sums[key].ravel() for key in sorted(sums)]), RESAMPLES, 0).reshape(RESAMPLES, -1, 2)
+    means = (drawn[..., 0] / np.maximum(1, drawn[..., 1])).mean(1)
+    low, high = np.quantile(means, (0.025, 0.975)).tolist()
+    return low, high
 
 
 def crossing_row(other: str, curves: dict[str, list[list[Point]]], seeds: tuple[int, ...]) -> Row:
