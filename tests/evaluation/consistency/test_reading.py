@@ -94,6 +94,13 @@ def chinese() -> Checker:
         ),
         ("Gout causes swelling, and Fatigue weakness.", None, [*SWELLING, ("Weakness", "supported")]),
         ("Gout: Swelling\nFatigue: Weakness", None, [*SWELLING, ("Weakness", "supported")]),
+        # words that deny, doubt or stress
+        ("Gout lies outside cough.", None, NO_COUGH),
+        ("Cough is foreign to Gout.", None, NO_COUGH),
+        ("Nobody doubts that Gout causes swelling.", None, SWELLING),
+        ("It isn't uncommon for Gout to bring swelling.", None, SWELLING),
+        ("Gout causes cough. I take that back.", None, NO_COUGH),
+        ("Who knows if Gout causes cough.", None, [("Cough", "unknown")]),
     ],
 )  # fmt: skip
 def test_english(english: Checker, answer: str, asked: Asked | None, expected: Facts) -> None:

@@ -30,6 +30,11 @@ _WORDS: dict[Kind, str] = {
     ),
     # Denies what follows in its clause, or, if nothing does, what stands before.
     "not": (
+        "negative for|d/c|outside|out of scope|alien to|foreign to|resists|resistant to|wasted on|withdrawn|"
+        "off the table|off limits|skip|ditch|all but|everything but|zero|beware of|stay clear of|"
+        "stops short of|stop short of|last thing|disregard|abandoned|≠|划掉|跳过|停掉|超出|超出了|纯属浪费|浪费|"
+        "白搭|沾不上边|不沾边|格格不入|"
+        "形同虚设|当心|为零|无一人|无一例|另有原因|耐受|不见好|可能性变小|误录为|误记为|≠|全部失败|"
         "not|n't|no|never|without|neither|nor|none|nothing|nobody|cannot|can't|lack|lacks|lacking|absent|absence|"
         "missing|left out|free of|rather than|instead of|excluding|excludes|exclude|except|except for|other than|"
         "hardly ever|rarely if ever|spare|spares|spared|stay away from|keep away from|steer clear of|advise against|"
@@ -50,6 +55,10 @@ _WORDS: dict[Kind, str] = {
     ),
     # Denies the statement that it is said of, also in the clause before.
     "denial": (
+        "i take that back|i take it back|by mistake|in error|an error|misinformed|not right|take that back|"
+        "take it back|took it back|"
+        "scratch that|forget it|myth|myths|discredited|收回|请忽略|被抛弃|抛弃|胡说八道|骗你的|骗人的|不是那么回事|"
+        "没有这回事|没这回事|冤枉|冤枉了它|想都别想|"
         "wrong|wrongly|false|falsely|incorrect|incorrectly|mistakenly|untrue|not true|not correct|not the case|"
         "not so|a myth|mistaken|a mistake|no basis|misconception|fallacy|nonsense|unfounded|baseless|disproved|refuted|"
         "debunked|no truth|"
@@ -59,6 +68,10 @@ _WORDS: dict[Kind, str] = {
     ),
     # Leaves open whether it is so.
     "open": (
+        "who knows|still out|not confirmed|unconfirmed|conflict|conflicting|contradict each other|"
+        "opinions differ|debate|being investigated|hard to tell|can't recall|cannot recall|can't remember|"
+        "cannot remember|neither confirm nor deny|don't quote me|no clue|no idea|too early to|under way|众说纷纭|"
+        "互相矛盾|相互矛盾|还太早|为时过早|打包票|未获证实|尚在研究中|猜测|记不清|记不清了|说不上来|正在进行|正在研究|"
         "may or may not|might or might not|could or could not|whether|not sure|not certain|unsure|uncertain|unclear|"
         "insufficient|divided on|disagree|disagrees|unknown|not known|do not know|don't know|does not know|"
         "not aware|remains to be seen|"
@@ -70,14 +83,16 @@ _WORDS: dict[Kind, str] = {
         "并不清楚|并不知道|并不确定|并不明确|并不明|还不清楚|还不知道|还不确定|还不明确|还不明|也不清楚|也不知道|"
         "也不确定|也不明确|也不明|仍不清楚|仍不知道|仍不确定|仍不明确|仍不明|是否|能否|会否|不确定|不清楚|尚不清楚|"
         "不知道|不了解|未知|不明确|尚不明确|尚无定论|有待|没有说明|无法确定|无法回答|难说|没有相关|不能确定|难以确定|"
-        "争论|不同意|没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|可否|与否|"
+        "争论|不同意|没有定论|尚未证实|未经证实|有争议|存在争议|存疑|说不准|说不清|不好说|不得而知|待证实|待确认|"
+        "可否|与否|"
         "jury is still out"
     ),
     # Sets a subject apart from the one that is spoken of.
     "apart": (
         "see also|unlike|in contrast to|in contrast with|as opposed to|different from|differs from|compared with|"
         "compared to|not to be confused with|mistake|mistakes|mistaken for|confuse|confuses|confused|mix up|mixed up|"
-        "误认|误诊|混淆|混为一谈|区分|鉴别|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别|与之相反|相对于"
+        "误认|误诊|混淆|混为一谈|区分|鉴别|另见|参见|详见|不同|不同于|相比|相比之下|有别于|不像|区别于|区别|"
+        "与之相反|相对于|"
     ),
     "copula": (
         "is|are|was|were|be|being|been|include|includes|including|included|comprise|comprises|namely|as|such as|like|"
@@ -91,13 +106,18 @@ _WORDS: dict[Kind, str] = {
     "person": (
         "i|me|my|you|your|we|our|us|ai|language model|great question|good question|excellent question|happy to help|"
         "glad to help|feel free|hmm|oh|okay|ok|double check|hesitate|let|please|hope|thanks|thank|sorry|hello|hi|dear|"
-        "嗯|呃|如有|欢迎|随时|核对|人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|你好|您好|大家好|咱们|"
+        "嗯|呃|如有|欢迎|随时|核对|人工智能|语言模型|好问题|很高兴|解答|我|您|你|我们|希望|请|谢谢|抱歉|建议您|"
+        "你好|您好|大家好|咱们|"
         "feel free|stay safe|take care|good luck|口误|祝|祝您|保重"
     ),
     "yes": ("yes|correct|right|indeed|exactly|true|✅|✓|✔|☑|是的|没错|对的|正确|确实|对"),
     "no": ("no|否|不对"),
     # Grammar: does not make a list into a sentence.
     "glue": (
+        "nothing says|not far behind|nobody doubts|no one doubts|no denying|no question|goes without saying|"
+        "no surprise|nothing beats|better than nothing|not the only|isn't the only|isn't uncommon|isn't unusual|"
+        "isn't rare|otherwise|不稀奇|并不稀奇|不为过|都不为过|没记错|不会错|说来奇怪|一句话|也不远了|万一|假定|"
+        "假设|一经|每逢|这个简单|哈哈|说起|"
         "chronic|acute|progressive|rare|serious|dangerous|after|before|around|through|off|over|upon|onto|toward|"
         "towards|behind|near|in spite of|despite|regardless of|needless to say|simply put|put simply|"
         "to put it simply|in short|in other words|in a word|in brief|strictly speaking|generally speaking|"
@@ -127,7 +147,8 @@ _WORDS: dict[Kind, str] = {
         "不可避免|在所难免|一起|尽快|及时|尽早|当中|之前|之后|以前|以后|期间|过程中|根据|按照|依据|凡是|凡|都会|均|"
         "先|先是|再是|接着|接着是|然后|最终|之中|若干|特别|尤其|尤其是|必定|一定|肯定|确切|所谓|该类|同样|同时也|"
         "至少|为主|本身|某种|正|便|不得不|不能不|不可不|无不|莫不|难免|不免|不乏|不时|无论|不论|不管|但不限于|不限于|"
-        "不错|一方面|动不动|时不时|离不开|少不了|免不了|既往|曾|曾经|以往|因为|虽然|尽管|即使|即便|所有|全部|每个|任何|并不是所有|并非所有|不是所有|不是每个|并非每个|并不是每个|不是人人|"
+        "不错|一方面|动不动|时不时|离不开|少不了|免不了|既往|曾|曾经|以往|因为|虽然|尽管|即使|即便|所有|全部|每个|"
+        "任何|并不是所有|并非所有|不是所有|不是每个|并非每个|并不是每个|不是人人|"
         "不都|并不都|容易|极易|据|据说|据悉|听说|众所周知|早期|后期|晚期|初期|中期|起初|后来|夜间|白天|晚上|早上|"
         "平时|逐渐|渐渐|突然|偶|偶见|偶有|几乎|总是|不少|部分|有些|有的|另一些|其他|其它|其余|相当|尤为|格外|比较|通|"
         "即可|而且|的|了|着|地|得|在|于|中|里|内|上|下|对|对于|关于|由|被|把|将|给|用|以|从|到|向|跟|就|才|都|也|还|"
@@ -169,7 +190,8 @@ _WORDS: dict[Kind, str] = {
         "based|choice|option|options|role|matter|evidence|anything to do|make|makes|get|gets|come|comes|visit|ask|"
         "contain|contains|got|gotten|improvement|change|changes|increase|decrease|reduction|success|failure|recovery|"
         "relief|response|risk|chance|rate|degree|severity|progress|"
-        "入院|住院|出院|研究|查出|检出|诉说|诉|闻名|著称|知名|为特点|为特征|就医|咨询|特有|造成的|引起的|导致的|帮助|提|提到|提起|谈|谈到|说到|"
+        "入院|住院|出院|研究|查出|检出|诉说|诉|闻名|著称|知名|为特点|为特征|就医|咨询|特有|造成的|引起的|导致的|"
+        "帮助|提|提到|提起|谈|谈到|说到|"
         "谈谈|自己|别人|有人|大家|很多人|许多人|关系|联系|作用|效果|疗效|妈妈|爸爸|父亲|母亲|爷爷|奶奶|朋友|孩子|"
         "表现形式|说法|观点|看法|事实|身上|身体|者|代码|代号|分类|系统|目录|条目|门诊|医院|专科|大夫|护士|接收|接待|"
         "看病|求诊|问诊|转到|转往|转至|送到|送至|交给|交由|安排|药|药品|药剂|疗法|方案|手段|办法|方法|措施|一线|二线|"
@@ -185,7 +207,8 @@ _WORDS: dict[Kind, str] = {
         "转诊|医治|治|治好|控制|减轻|诊断|确诊|患儿|患病|病情|病人的|本病的|征象|临床表现|主诉|病史|过程|类型|类|"
         "情况|考虑|怀疑|认为|说|知道|记住|注意|有关|相关|人会|让人|使人|指南|资料|书|答案|使|令|首先是|可见|所致|"
         "有人认为|"
-        "overview|summary|introduction|conclusion|background|information|detail|rx|hx|dx|tx|pt|随访|复查|复诊|会诊|评估|"
+        "overview|summary|introduction|conclusion|background|information|detail|rx|hx|dx|tx|pt|随访|复查|复诊|会诊|"
+        "评估|"
         "概述|简介|要点|总结|小结|介绍"
     ),
 }
@@ -199,7 +222,8 @@ _VERBS = (
     "continue|remain|stay|become|tend|seem|happen|strike|plague|trouble|bother|worry|endure|undergo|tell|explain|"
     "ask|distinguish|believe|hope|agree|argue|assume|suppose|guess|imagine|decide|realize|read|write|watch|share|add|"
     "check|test|compare|measure|reduce|increase|decrease|prevent|protect|support|limit|allow|let|leave|live|"
-    "wait|mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|exist|depend|"
+    "wait|mean|know|hear|learn|remember|note|keep|look|talk|speak|discuss|concern|regard|pose|play|serve|act|"
+    "exist|depend|"
     "contract|acquire|turn|want|wish|like|raise|trace|reveal|signal|attribute|receive|order"
 )
 """Verbs that say no more than that there is a relation; their regular forms are made from them."""
