@@ -32,7 +32,7 @@ from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.statistics.rates import rate
 from deepseek_fusion.knowledge.graph import Graph, Relation
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.readers import read_knowledge
+from deepseek_fusion.knowledge.sources.readers import read_knowledge
 from record import Row, write_results
 
 ROOT = Path(__file__).parent.parent

@@ -24,9 +24,9 @@ from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.questions.leaks import Marker, near, read_texts
 from deepseek_fusion.evaluation.statistics.rates import rate
+from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.build import build_graph
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.matching import folded
 from record import Row
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "medical"

@@ -23,8 +23,8 @@ from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
+from deepseek_fusion.knowledge.asking.shuffle import shuffle_answers
 from deepseek_fusion.knowledge.build import build_graph
-from deepseek_fusion.knowledge.shuffle import shuffle_answers
 from evaluation.test_report import ENGLISH, sample_card, triples
 
 ROOT = Path(__file__).parents[1]

@@ -34,7 +34,7 @@ from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
 from deepseek_fusion.corpus.workers import read_rows
-from deepseek_fusion.knowledge.readers import read_knowledge
+from deepseek_fusion.knowledge.sources.readers import read_knowledge
 
 HELD_OUT_EVERY = 20
 DOCUMENT = pyarrow.schema(

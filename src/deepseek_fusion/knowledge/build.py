@@ -16,7 +16,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.knowledge.mentions import count_mentions
-from deepseek_fusion.knowledge.readers import Record, read_knowledge
+from deepseek_fusion.knowledge.sources.readers import Record, read_knowledge
 
 
 @stage("graph", version=1)

@@ -12,7 +12,7 @@ from typing import Any
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.tables import whole_table
 from deepseek_fusion.knowledge.graph import Triple
-from deepseek_fusion.knowledge.obo import parse_obo
+from deepseek_fusion.knowledge.sources.obo import parse_obo
 
 _REQUIRED = ("subject", "relation", "object")
 

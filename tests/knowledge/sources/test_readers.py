@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.graph import Triple
-from deepseek_fusion.knowledge.readers import Record, read_knowledge
+from deepseek_fusion.knowledge.sources.readers import Record, read_knowledge
 
 
 def read(folder: Path, name: str, content: str | bytes) -> list[Record]:
