@@ -191,7 +191,7 @@ def test_obo(tmp_path: Path) -> None:
     assert [store.id(fact.object) for fact in store.facts(gone) if fact.relation == "replaced_by"] == ["X:2"]
     assert store.head["versions"] == {"a.obo": "releases/2025"}
     assert store.head["notes"] == [
-        "a.obo, line 3: imports http://elsewhere/b.obo, which is not fetched; add the file to the sources if it is needed."
+        "a.obo, line 3: imports http://elsewhere/b.obo, which is not fetched; add the file to the sources."
     ]
 
 

@@ -45,7 +45,7 @@ def read_obo(path: Path) -> Knowledge:
     terms = [stanza for stanza in stanzas if stanza.kind == "Term"]
     known = {_id_of(path, stanza) for stanza in terms}
     notes = tuple(
-        f"{path.name}, line {line}: imports {value}, which is not fetched; add the file to the sources if it is needed."
+        f"{path.name}, line {line}: imports {value}, which is not fetched; add the file to the sources."
         for line, value in header.all("import")
     )
     return Knowledge(
