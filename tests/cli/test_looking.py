@@ -34,7 +34,7 @@ def test_look_into_a_project(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("name: p\nknowledge:\n  sources: [facts.csv]\n", encoding="utf-8")
     code, out, _ = run(tmp_path, "graph", "query", "SELECT ?x { ?x r:症状 name:咳嗽 }")
     assert (code, out) == (0, "x\n哮喘\n")
-    assert run(tmp_path, "graph", "export", "all.nq")[:2] == (0, "7 statements: all.nq\n")
+    assert run(tmp_path, "graph", "export", "all.nq")[:2] == (0, "8 statements: all.nq\n")
     code, out, _ = run(tmp_path, "graph", "term", "gout", "--from", "all.nq")
     assert "症状: 关节痛  [facts.csv:2]" in out
     code, _, error = run(tmp_path, "graph", "query", "nonsense")

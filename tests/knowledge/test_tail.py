@@ -51,7 +51,7 @@ def test_mentions_depth_and_definitions_reach_the_curriculum(tmp_path: Path) -> 
     assert read_tail(tail) == {
         "D:1": Place(0, 0, "", ""),
         "D:2": Place(3, 1, "痛风是一种代谢性疾病。", "b.txt"),
-        "D:3": Place(0, 2, "An autoimmune disease.", "d.obo:13"),
+        "D:3": Place(0, 2, "An autoimmune disease.", "d.obo:12"),
         "D:4": Place(0, 1, "", ""),
     }
     assert read_json(tail / "summary.json") == {
