@@ -127,7 +127,7 @@ class Ladybug:
         """How many nodes are two facts away."""
         answer = self.base.execute(self.QUERY, {"node": node})
         assert isinstance(answer, ladybug.QueryResult)
-        return int(list(answer.get_next())[0])
+        return int(next(iter(answer.get_next())))
 
 
 def numbers(store: Store) -> tuple[list[int], list[int], list[int]]:

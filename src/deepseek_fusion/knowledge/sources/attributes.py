@@ -9,13 +9,12 @@ from typing import Any
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.sources.knowledge import Knowledge, Origin, Record
-from deepseek_fusion.knowledge.sources.origin import stated_origin
+from deepseek_fusion.knowledge.sources.origin import ABOUT_ITSELF, stated_origin
 from deepseek_fusion.knowledge.sources.text import clean, text_of
 
 NAMES = ("name", "label", "名称", "名字")
 SYNONYMS = ("synonyms", "aliases", "别名", "同义词")
 ATTRIBUTES = ("attributes", "属性")
-ABOUT_THE_RECORD = ("source", "time", "confidence")
 
 
 def read_things(path: Path) -> Knowledge:
@@ -73,7 +72,7 @@ def thing_records(place: str, origin: Origin, fields: Mapping[str, Any]) -> Iter
 
 
 def _attributes(place: str, name_field: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    own = (name_field, *SYNONYMS, *ATTRIBUTES, *ABOUT_THE_RECORD)
+    own = (name_field, *SYNONYMS, *ATTRIBUTES, *ABOUT_ITSELF)
     yield from ((field, value) for field, value in fields.items() if field not in own and field.strip())
     for field in ATTRIBUTES:
         nested = fields.get(field) or {}

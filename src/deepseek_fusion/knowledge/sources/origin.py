@@ -9,6 +9,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.sources.knowledge import Origin
 from deepseek_fusion.knowledge.sources.text import clean
 
+ABOUT_ITSELF = ("source", "confidence", "time")
+
 
 def stated_origin(place: str, read_from: Origin, fields: Mapping[str, Any]) -> Origin:
     """The fields `source`, `confidence` and `time`, or where the row was read from.

@@ -11,8 +11,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.tables import whole_table
 from deepseek_fusion.knowledge.sources.attributes import is_thing, thing_records
 from deepseek_fusion.knowledge.sources.knowledge import Knowledge, Origin, Record
-from deepseek_fusion.knowledge.sources.origin import stated_origin
-from deepseek_fusion.knowledge.sources.text import clean, text_of
+from deepseek_fusion.knowledge.sources.origin import ABOUT_ITSELF, stated_origin
+from deepseek_fusion.knowledge.sources.text import Cleaned, clean, cleaned_or_none, text_of
 
 _REQUIRED = ("subject", "relation", "object")
 
@@ -44,12 +44,22 @@ def _rows(path: Path, text: str) -> Iterator[Record]:
     for name in _REQUIRED:
         if name not in columns:
             raise FusionError(f"{path}, line 1: the header has no column `{name}`; it needs subject,relation,object.")
+    bare = not {"synonyms", *ABOUT_ITSELF} & set(columns)
+    subject, relation, value = (columns.index(name) for name in _REQUIRED)
+    known, file = Cleaned(), path.name
     for line, row in rows:
         if len(row) != len(columns):
             raise FusionError(
                 f"{path}, line {line}: {len(row)} fields where the header has {len(columns)};"
                 " quote a field that holds the delimiter."
             )
+        if bare:  # a million rows of this kind are common
+            one, link, other = known[row[subject]], known[row[relation]], known[row[value]]
+            if one and link and other:
+                yield Record(one, link, other, Origin(file, line))
+            else:
+                yield _fact(path, line, row[subject], row[relation], row[value])
+            continue
         fields = dict(zip(columns, row, strict=True))
         synonyms = fields.get("synonyms", "")
         yield _record(path, line, fields, synonyms.split("|") if synonyms else ())
@@ -78,11 +88,19 @@ def _lines(path: Path, text: str) -> Iterator[Record]:
 
 
 def _record(path: Path, line: int, fields: dict[str, Any], synonyms: Iterable[Any]) -> Record:
+    fact = _fact(path, line, *(fields.get(name) for name in _REQUIRED))
     place = f"{path}, line {line}"
-    subject, relation, value = (clean(place, name, fields.get(name)) for name in _REQUIRED)
-    if not (subject and relation and value):
-        name = next(name for name in _REQUIRED if not clean(place, name, fields.get(name)))
-        raise FusionError(f"{place}: `{name}` is missing or empty; fill it in or delete the line.")
     names = dict.fromkeys(clean(place, "synonyms", name) for name in synonyms)
-    others = tuple(name for name in names if name and name != subject)
-    return Record(subject, relation, value, stated_origin(place, Origin(path.name, line), fields), others)
+    others = tuple(name for name in names if name and name != fact.subject)
+    return fact._replace(origin=stated_origin(place, fact.origin, fields), synonyms=others)
+
+
+def _fact(path: Path, line: int, *values: Any) -> Record:
+    cleaned = [cleaned_or_none(value) for value in values]
+    if all(cleaned):
+        return Record(cleaned[0], cleaned[1], cleaned[2], Origin(path.name, line))  # type: ignore[arg-type]
+    place = f"{path}, line {line}"
+    for name, value in zip(_REQUIRED, values, strict=True):
+        if not clean(place, name, value):
+            raise FusionError(f"{place}: `{name}` is missing or empty; fill it in or delete the line.")
+    raise AssertionError(values)

@@ -54,6 +54,22 @@ def clean(place: str, field: str, value: Any) -> str:
     return text
 
 
+class Cleaned(dict[str, str]):
+    """Cleaned text by the text itself; empty for what `clean` refuses. Names recur, and each is looked at once."""
+
+    def __missing__(self, value: str) -> str:
+        self[value] = cleaned_or_none(value) or ""
+        return self[value]
+
+
+def cleaned_or_none(value: Any) -> str | None:
+    """The same without a place to name: None for what `clean` refuses."""
+    if not isinstance(value, str):
+        return None
+    text, wrong = _cleaned(value)
+    return None if wrong else text
+
+
 @lru_cache(1 << 16)  # names recur: a million facts are about some ten thousand
 def _cleaned(value: str) -> tuple[str, str]:
     """The text, and what is wrong with it."""

@@ -105,10 +105,15 @@ class _Ledger:
 
     def record(self, record: Record) -> None:
         """Take a fact between names."""
-        place = self._place(record.subject, "name")
-        for synonym in record.synonyms:
+        subject, relation, value, origin, synonyms = record
+        place, other = self.places.get(subject), self.places.get(value)
+        if place is None:
+            place = self._place(subject, "name")
+        for synonym in synonyms:
             self.names.setdefault((place, synonym), (0, SYNONYM))
-        self._state(place, record.relation, self._place(record.object, "name"), record.origin)
+        if other is None:
+            other = self._place(value, "name")
+        self._state(place, relation, other, origin)
 
     def tables(self, head: dict[str, Any]) -> Tables:
         """All of it, sorted and indexed."""
@@ -169,13 +174,14 @@ class _Ledger:
         return self.texts[key]
 
     def _state(self, subject: int, relation: str, value: int, origin: Origin) -> None:
+        source, line, confidence, time = origin
         self.subjects.append(subject)
         self.predicates.append(self.relations[relation])
         self.objects.append(value)
-        self.origins.append(self.sources[origin.source])
-        self.lines.append(origin.line)
-        self.whens.append(self.times[origin.time])
-        self.confidences.append(origin.confidence)
+        self.origins.append(self.sources[source])
+        self.lines.append(line)
+        self.whens.append(self.times[time])
+        self.confidences.append(confidence)
 
     def _facts(self) -> tuple[dict[str, Numbers], Numbers, Numbers]:
         """Each statement once, by subject, then as the files have them; where each node's begin, and as object."""
