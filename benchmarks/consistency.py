@@ -30,9 +30,12 @@ from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Ju
 from deepseek_fusion.evaluation.consistency.judge import train_judge
 from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.statistics.rates import rate
+from deepseek_fusion.knowledge.build import statements
 from deepseek_fusion.knowledge.graph import Graph, Relation
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.readers import read_knowledge
+from deepseek_fusion.knowledge.sources.readers import read_knowledge
+from deepseek_fusion.knowledge.store.ledger import compile_store
+from deepseek_fusion.knowledge.store.store import Store
 from record import Row, write_results
 
 ROOT = Path(__file__).parent.parent
@@ -141,7 +144,7 @@ def whole_graph(project: Path) -> Graph:
     """The facts of an example project, all of them."""
     config = load_config(project)
     files = Source(config.knowledge.sources, config.folder).files
-    triples = dict.fromkeys(record.triple for file in files for record in read_knowledge(file))
+    triples = statements(Store(compile_store(map(read_knowledge, files))))
     relations = {key: Relation.of(nouns) for key, nouns in config.knowledge.relations.items()}
     graph = Graph(tuple(triples), config.knowledge.subject_type, relations)
     return graph.with_triples(triple for triple in triples if triple.relation in relations)

@@ -39,10 +39,10 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.evaluation.card import Sitting
 from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
+from deepseek_fusion.knowledge.asking.matching import is_listed
+from deepseek_fusion.knowledge.asking.phrase import SEPARATOR, askable_backward, join
 from deepseek_fusion.knowledge.graph import Graph, Triple
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.matching import is_listed
-from deepseek_fusion.knowledge.phrase import SEPARATOR, askable_backward, join
 from deepseek_fusion.models.source import find_model
 from deepseek_fusion.pipeline import teach
 from leaks import planted_leaks

@@ -42,7 +42,7 @@ from deepseek_fusion.evaluation.answers.answering import SLACK, answer_all, choo
 from deepseek_fusion.evaluation.exams.harness.grading import right_facts, share
 from deepseek_fusion.evaluation.exams.harness.tasks import write_exam_tasks
 from deepseek_fusion.evaluation.questions.exam import FAMILIES, Item, read_exam, write_exam
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import find_model
@@ -95,7 +95,7 @@ SECTIONS = ("knowledge", "curriculum", "training", "evaluation")
 
 def _facts(run: Run, config: Config) -> tuple[Artifact, Artifact]:
     corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     return graph, run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
 
 

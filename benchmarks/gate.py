@@ -37,7 +37,7 @@ from deepseek_fusion.evaluation.gate import Scores, judge
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.statistics.rates import rate
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.teaching import EXAM
 from record import Row, write_results
@@ -91,7 +91,7 @@ class World:
         config = load_config(PROJECT, overrides)
         corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
         sources = Source(config.knowledge.sources, config.folder)
-        self.graph = run.step(build_graph, config.knowledge, sources, corpus)
+        self.graph = make_graph(run, config.knowledge, sources, corpus)
         self.exam = run.step(write_exam, config.evaluation.only(*EXAM), self.graph, self.graph)
         simulated = {*ABILITY, *SINGLE}
         self.items = [item for item in read_exam(self.exam.path) if _dimension(item) in simulated]

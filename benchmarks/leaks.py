@@ -24,9 +24,9 @@ from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.questions.leaks import Marker, near, read_texts
 from deepseek_fusion.evaluation.statistics.rates import rate
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.asking.matching import folded
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.matching import folded
 from record import Row
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "medical"
@@ -68,7 +68,7 @@ def _language(run: Run, language: str, count: int) -> list[Row]:
 def _project(run: Run, language: str, facts: int) -> tuple[Graph, list[Item], list[str]]:
     config = load_config(EXAMPLE / PROJECTS[language], [f"knowledge.max_facts={facts}"])
     corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only("refusals", "seed"), graph, graph)
     lessons = run.step(write_lessons, config.curriculum, graph, None)
     return Graph.load(graph.path), read_exam(exam.path), read_texts(lessons.path)

@@ -33,7 +33,7 @@ from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.teaching import EXAM, SITTING
@@ -103,7 +103,7 @@ def point(run: Run, facts: int, exposures: int, seed: int, settings: dict[str, o
     config = load_config(PROJECT, [f"knowledge.max_facts={facts}", f"curriculum.exposures={exposures}", *seeds, *own])
     model = find_model(config.model, config.folder, config.precision)
     corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
     lessons = run.step(write_lessons, config.curriculum, graph, None)
     replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None

@@ -28,7 +28,7 @@ from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.robustness.summary import CONTROL, standing, summarise
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.teaching import EXAM
 from deepseek_fusion.training.adapter import train_adapter
@@ -85,7 +85,7 @@ def _teach(run: Run, model: ModelSource, project: Path, facts: int, seed: int) -
     names = ("knowledge.max_facts", "knowledge.seed", "curriculum.seed", "training.seed", "evaluation.seed")
     config: Config = load_config(project, [f"{names[0]}={facts}", *(f"{name}={seed}" for name in names[1:])])
     corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
     lessons = run.step(write_lessons, config.curriculum, graph, None)
     replay = run.step(write_replay, config.training.replay, model) if config.training.replay_share else None

@@ -30,7 +30,7 @@ from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.statistics.rates import rate as rate_of
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import ModelSource, find_model
@@ -123,7 +123,7 @@ class Sides:
 
     def drawn(self, config: Config) -> tuple[Artifact, Artifact]:
         corpus = self.run.step(build_corpus, config.corpus, Source((), config.folder))
-        graph = self.run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+        graph = make_graph(self.run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         return graph, self.run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
 
     def _plain_lessons(self, config: Config, graph: Artifact, epochs: int) -> Artifact:

@@ -42,7 +42,7 @@ from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import read_lessons, write_lessons
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
@@ -112,7 +112,7 @@ def _data() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     section = KnowledgeConfig(**{**config.knowledge.model_dump(), "max_facts": 400})
     with tempfile.TemporaryDirectory() as folder, Run(Path(folder)) as run:
         corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
-        graph = run.step(build_graph, section, Source(section.sources, config.folder), corpus)
+        graph = make_graph(run, section, Source(section.sources, config.folder), corpus)
         taught = run.step(write_lessons, CurriculumConfig(exposures=6), graph, None)
         lessons = [
             _turns(lesson.prompt, "".join(text for text, _ in lesson.parts))

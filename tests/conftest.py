@@ -94,14 +94,14 @@ def graph(run: Run, tmp_path: Path) -> Callable[..., Artifact]:
 
     def build(facts: str, **section: Any) -> Artifact:
         from deepseek_fusion.corpus.build import build_corpus
-        from deepseek_fusion.knowledge.build import build_graph
+        from deepseek_fusion.knowledge.build import make_graph
 
         rows = [[field.strip() for field in line.split("|")] for line in facts.strip().splitlines()]
         with (tmp_path / "facts.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("subject", "relation", "object"), *rows])
         corpus = run.step(build_corpus, CorpusConfig(), Source((), tmp_path))
         knowledge = KnowledgeConfig(sources=("facts.csv",), **section)
-        return run.step(build_graph, knowledge, Source(knowledge.sources, tmp_path), corpus)
+        return make_graph(run, knowledge, Source(knowledge.sources, tmp_path), corpus)
 
     return build
 

@@ -23,6 +23,7 @@ FLOORS = {
     "teaching": 6,
     "doctor": 7,
     "pipeline": 7,
+    "looking": 7,
     "cli": 8,
     "__main__": 9,
 }

@@ -23,8 +23,8 @@ from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
-from deepseek_fusion.knowledge.build import build_graph
-from deepseek_fusion.knowledge.shuffle import shuffle_answers
+from deepseek_fusion.knowledge.asking.shuffle import shuffle_answers
+from deepseek_fusion.knowledge.build import make_graph
 from evaluation.test_report import ENGLISH, sample_card, triples
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +89,7 @@ def test_the_project_in_the_readme_works(page: Path, tmp_path: Path) -> None:
     config = load_config(tmp_path / "pumps.yaml")
     with Run(config.work_folder) as run:
         corpus = run.step(build_corpus, config.corpus, Source(config.documents, config.folder))
-        graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+        graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         exam = run.step(write_exam, config.evaluation, graph, graph)
         lessons = run.step(write_lessons, config.curriculum, graph, corpus)
         run.step(check_leaks, config.evaluation, exam, lessons, graph)

@@ -14,6 +14,7 @@ import typer.core
 
 from deepseek_fusion import __version__
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.looking import diff, graph
 
 if TYPE_CHECKING:
     from deepseek_fusion.core.config import Config
@@ -211,6 +212,10 @@ def doctor(project: ProjectArgument, overrides: SetOption = None) -> None:
             typer.echo(f"  {name:<28} {value}")
 
 
+app.add_typer(graph, name="graph")
+app.command()(diff)
+
+
 def main() -> None:
     """Entry point of the `deepseek-fusion` command."""
     app(prog_name="deepseek-fusion")
@@ -278,19 +283,10 @@ def _release(project: Path | None, release: Path | None) -> Path:
 
 
 def _store(project: Path | None) -> VersionStore:
+    from deepseek_fusion.core.project import only_project
     from deepseek_fusion.core.versions import VersionStore
 
-    return VersionStore(_load(project or _only_project()).work_folder)
-
-
-def _only_project() -> Path:
-    candidates = sorted(Path().glob("*.yaml"))
-    if not candidates:
-        raise FusionError(f"{Path.cwd()}: no *.yaml project here; pass one with --project PROJECT.yaml.")
-    if len(candidates) > 1:
-        names = ", ".join(map(str, candidates))
-        raise FusionError(f"{Path.cwd()}: several projects here; pass one of {names} with --project.")
-    return candidates[0]
+    return VersionStore(_load(project or only_project()).work_folder)
 
 
 def _shown(path: Path) -> Path:

@@ -16,7 +16,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import trainable_map
@@ -42,7 +42,7 @@ def examine(config: Config) -> Iterator[tuple[str, Rows]]:
     model = find_model(config.model, config.folder, config.precision)
     with Run(config.work_folder) as run:
         corpus = read_corpus(config, run)
-        graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+        graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
         yield "Data", _data(corpus, Graph.load(graph.path))
         exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)
         counted = model if config.curriculum.tokens else None

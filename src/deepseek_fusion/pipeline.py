@@ -38,7 +38,7 @@ from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.parallel import check_parallel
 from deepseek_fusion.models.ranks import count
@@ -239,7 +239,7 @@ def _ground(config: Config, run: Run, model: ModelSource) -> Ground:
     else:
         general = Source((packaged_text().name,), packaged_text().parent)
     corpus = read_corpus(config, run)
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    graph = make_graph(run, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
     return Ground(model, general, corpus, graph, exam, before)

@@ -24,7 +24,7 @@ from deepseek_fusion.evaluation.ablation import Trial
 from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.gate import judge
 from deepseek_fusion.evaluation.questions.exam import write_exam
-from deepseek_fusion.knowledge.shuffle import shuffle_answers
+from deepseek_fusion.knowledge.asking.shuffle import shuffle_answers
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.distil import distil, examine_teacher, write_teachings

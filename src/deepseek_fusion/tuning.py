@@ -18,7 +18,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.curriculum.validation import write_validation
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.probe.scaling import scale_best
@@ -92,7 +92,7 @@ class Tuner:
         knowledge = self.config.knowledge
         facts = min(self.config.training.probe_facts, knowledge.max_facts or self.config.training.probe_facts)
         source = Source(knowledge.sources, self.config.folder)
-        return self.run.step(build_graph, knowledge.model_copy(update={"max_facts": facts}), source, self.corpus)
+        return make_graph(self.run, knowledge.model_copy(update={"max_facts": facts}), source, self.corpus)
 
     def _questions(self, graph: Artifact, lessons: Artifact) -> Artifact:
         """Questions on a graph that neither lessons nor exam ask."""

@@ -20,10 +20,10 @@ from deepseek_fusion.curriculum.sampler import exposures_for
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS
+from deepseek_fusion.knowledge.asking.matching import folded
+from deepseek_fusion.knowledge.asking.phrase import LONGEST_LIST, fact_ids
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import fold, tokens
-from deepseek_fusion.knowledge.matching import folded
-from deepseek_fusion.knowledge.phrase import LONGEST_LIST, fact_ids
 from knowledge_samples import GRAPHS
 
 Build = Callable[..., Artifact]

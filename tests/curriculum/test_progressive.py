@@ -11,8 +11,8 @@ from deepseek_fusion.core.config import CurriculumConfig, EvaluationConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import Lesson, read_lessons, write_lessons
 from deepseek_fusion.curriculum.progressive import StageConfig, pick_lessons
+from deepseek_fusion.knowledge.asking.shuffle import shuffle_answers
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.shuffle import shuffle_answers
 
 TREE = {
     "en": "Heart | parent | Organ\nLiver | parent | Organ\nValve | parent | Heart\nLobe | parent | Liver\n"

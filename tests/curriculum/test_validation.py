@@ -15,8 +15,8 @@ from deepseek_fusion.curriculum.phrasings import PHRASINGS
 from deepseek_fusion.curriculum.validation import write_validation
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
+from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.matching import folded
 
 
 @pytest.fixture

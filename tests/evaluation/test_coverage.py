@@ -16,7 +16,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.coverage import map_coverage
 from deepseek_fusion.evaluation.questions.exam import Item, read_exam, write_exam
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.knowledge.ontology import find_ontology
 
@@ -77,7 +77,7 @@ def ontology(run: Run, tmp_path: Path) -> Callable[..., Artifact]:
         (tmp_path / "notes.txt").write_text(text, encoding="utf-8")
         corpus = run.step(build_corpus, CorpusConfig(), Source(("notes.txt",) if text else (), tmp_path))
         knowledge = KnowledgeConfig(sources=("terms.obo",), subject_type="disease")
-        return run.step(build_graph, knowledge, Source(knowledge.sources, tmp_path), corpus)
+        return make_graph(run, knowledge, Source(knowledge.sources, tmp_path), corpus)
 
     return build
 

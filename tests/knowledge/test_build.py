@@ -10,9 +10,11 @@ import pytest
 from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import KnowledgeConfig, RelationConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
+from deepseek_fusion.knowledge.store.build import build_store
 
 Build = Callable[..., Graph]
 FACTS = """\
@@ -37,10 +39,9 @@ def build(tmp_path: Path) -> Build:
         pyarrow.parquet.write_table(table, tmp_path / "documents.parquet")
         named = {key: RelationConfig(name=name, plural=None) for key, name in (relations or {}).items()}
         section = KnowledgeConfig(sources=("facts.csv",), relations=named, **fields)  # type: ignore[arg-type]
-        out = tmp_path / "out"
-        out.mkdir(exist_ok=True)
-        build_graph(out, section, Source(section.sources, tmp_path), Artifact(tmp_path, "0", "corpus"))
-        return Graph.load(out)
+        with Run(tmp_path / "work") as run:
+            corpus = Artifact(tmp_path, str(hash(texts)), "corpus")
+            return Graph.load(make_graph(run, section, Source(section.sources, tmp_path), corpus).path)
 
     return build
 
@@ -96,4 +97,4 @@ def test_room_for_no_subject(build: Build) -> None:
 
 def test_no_knowledge_file(tmp_path: Path) -> None:
     with pytest.raises(FusionError, match=r"knowledge\.sources"):
-        build_graph(tmp_path, KnowledgeConfig(sources=()), Source((), tmp_path), Artifact(tmp_path, "0", "corpus"))
+        build_store(tmp_path, KnowledgeConfig(sources=()), Source((), tmp_path))

@@ -19,8 +19,8 @@ from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.settings.phases import DistilConfig
 from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.knowledge.asking.questions import informed, verifiable
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.questions import informed, verifiable
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter
 from deepseek_fusion.models.source import ModelSource, find_model

@@ -15,8 +15,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.settings.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.knowledge.matching import Accepted
-from deepseek_fusion.knowledge.questions import Question
+from deepseek_fusion.knowledge.asking.matching import Accepted
+from deepseek_fusion.knowledge.asking.questions import Question
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters

@@ -37,7 +37,21 @@ class KnowledgeConfig(Section):
     """Triples and ontologies."""
 
     sources: tuple[str, ...] = Field(
-        description="CSV or JSONL files of triples (subject, relation, object) or OBO files, relative to the YAML."
+        description="Files of facts, relative to the YAML: CSV, TSV or JSONL of triples, JSON of things with "
+        "attributes, OBO, OWL or SKOS in RDF/XML, Turtle, N-Triples or N-Quads."
+    )
+    language: str | None = Field(
+        default=None,
+        exclude_if=lambda language: language is None,
+        description="Which of a term's names is taught where its source gives several, such as `en` or `zh`; the "
+        "others are synonyms. English, or what has no language, if absent.",
+    )
+    min_confidence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda least: least == 0,
+        description="Facts that their source is less sure of are stored, but not taught.",
     )
     subject_type: str = Field(
         default="entry", description="Noun for what the subjects are, such as `disease` or `疾病`."

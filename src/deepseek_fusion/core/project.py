@@ -49,6 +49,21 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     return config
 
 
+def only_project() -> Path:
+    """The project file of the current folder, if there is one.
+
+    Raises:
+        FusionError: there is none, or there are several.
+    """
+    candidates = sorted(Path().glob("*.yaml"))
+    if not candidates:
+        raise FusionError(f"{Path.cwd()}: no *.yaml project here; pass one with --project PROJECT.yaml.")
+    if len(candidates) > 1:
+        names = ", ".join(map(str, candidates))
+        raise FusionError(f"{Path.cwd()}: several projects here; pass one of {names} with --project.")
+    return candidates[0]
+
+
 def _apply(tree: dict[str, Any], override: str) -> None:
     name, separator, value = override.partition("=")
     if not separator or not name:

@@ -42,5 +42,5 @@ def whole_table(place: str, text: str, delimiter: str) -> Iterator[tuple[int, li
     for line, row in table_rows(text, delimiter):
         if isinstance(row, str):
             raise FusionError(f"{place}, line {line}: {row}; check the quotes of this row.")
-        if any(field.strip() for field in row):
+        if "".join(row).strip():
             yield line, row

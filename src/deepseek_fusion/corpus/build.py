@@ -34,7 +34,7 @@ from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
 from deepseek_fusion.corpus.workers import read_rows
-from deepseek_fusion.knowledge.readers import read_knowledge
+from deepseek_fusion.knowledge.sources.readers import read_knowledge
 
 HELD_OUT_EVERY = 20
 DOCUMENT = pyarrow.schema(
@@ -253,10 +253,13 @@ def _names(terms: Source | None) -> list[str]:
     """Every name of every term in files of facts."""
     names: dict[str, None] = {}
     for file in terms.files if terms else ():
-        for record in read_knowledge(file):
-            triple = record.triple
-            objects = [triple.object] if len(triple.object.split()) <= _LONGEST_TERM else []
-            names.update(dict.fromkeys((triple.subject, *record.synonyms, *objects)))
+        knowledge = read_knowledge(file)
+        for term in knowledge.terms:
+            if not term.obsolete:
+                names.update(dict.fromkeys(name.text for name in (*term.labels, *term.synonyms)))
+        for record in knowledge.records:
+            objects = [record.object] if len(record.object.split()) <= _LONGEST_TERM else []
+            names.update(dict.fromkeys((record.subject, *record.synonyms, *objects)))
     return list(names)
 
 

@@ -17,9 +17,9 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
+from deepseek_fusion.knowledge.asking.invent import Half, invent_names
+from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
-from deepseek_fusion.knowledge.invent import Half, invent_names
-from deepseek_fusion.knowledge.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
 from deepseek_fusion.models.loading import encode_question, load_tokenizer
 from deepseek_fusion.models.source import ModelSource
 

@@ -1,9 +1,9 @@
 """The sentences that lessons are made of, in English and Chinese.
 
 Fields: `{anchor}` the thing asked about, `{noun}` the relation in the right number, `{relation}` its singular,
-`{is}` the verb in the right number, `{type}` what a subject is (knowledge/phrase.py), in statements `{answer}`, and in
-hops `{thing}`, a thing that is described instead of named. `checks` are in no lesson: settings are chosen by them.
-The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
+`{is}` the verb in the right number, `{type}` what a subject is (knowledge/asking/phrase.py), in statements `{answer}`,
+and in hops `{thing}`, a thing that is described instead of named. `checks` are in no lesson: settings are chosen by
+them. The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
 """
 
 from __future__ import annotations

@@ -89,16 +89,20 @@ def affordable(cost: Callable[[int], int], budget: int) -> int:
 
 
 def tail_factors(graph: Graph, most: float) -> dict[str, float]:
-    """How much more often each subject is taught: from 1 for what the corpus mentions most and lies highest, to
-    `most` for what it never mentions and lies deepest; by the logarithm of mentions, by depth, or by their mean."""
+    """How much more often each subject is taught: from 1 for what the corpus mentions most, lies highest and is defined
+    somewhere, to `most` for what it never mentions, lies deepest and is defined nowhere; by the logarithm of mentions,
+    by depth, by definition, or by the mean of those that differ."""
     tails: list[dict[str, float]] = []
     mentions = {subject: math.log1p(graph.mentions.get(subject, 0)) for subject in graph.subjects}
     if (top := max(mentions.values(), default=0.0)) > 0:
         tails.append({subject: 1 - count / top for subject, count in mentions.items()})
     if most > 1 and (ontology := find_ontology(graph)).hierarchy:
-        depths = {subject: ontology.depths[subject] for subject in graph.subjects}
+        whole = all(subject in graph.depths for subject in graph.subjects)  # deeper than what was drawn of it
+        depths = {subject: (graph if whole else ontology).depths[subject] for subject in graph.subjects}
         lowest, deepest = min(depths.values()), max(depths.values())
         tails.append({subject: (depth - lowest) / max(1, deepest - lowest) for subject, depth in depths.items()})
+    if 0 < sum(subject in graph.definitions for subject in graph.subjects) < len(graph.subjects):
+        tails.append({subject: float(subject not in graph.definitions) for subject in graph.subjects})
     return {subject: 1 + (most - 1) * fmean(tail[subject] for tail in tails) if tails else 1.0 for subject in mentions}
 
 

@@ -9,9 +9,9 @@ from deepseek_fusion.core.artifacts import Artifact, write_json, write_jsonl
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.curriculum.lessons import Lesson, read_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
+from deepseek_fusion.knowledge.asking.matching import folded
+from deepseek_fusion.knowledge.asking.phrase import askable_backward, fact_ids, join, phrase
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.matching import folded
-from deepseek_fusion.knowledge.phrase import askable_backward, fact_ids, join, phrase
 
 MOST = 240
 """Questions that are enough to tell settings apart."""

@@ -1,72 +1,123 @@
-"""The stage that turns knowledge files into one graph."""
+"""From files of knowledge to the graph of what is taught."""
 
 from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deepseek_fusion.core.artifacts import Artifact, read_parquet
+from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import KnowledgeConfig, RelationConfig
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.events import track
-from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.run import Run, stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
-from deepseek_fusion.knowledge.mentions import count_mentions
-from deepseek_fusion.knowledge.readers import Record, read_knowledge
+from deepseek_fusion.knowledge.sources.knowledge import REPLACED_BY
+from deepseek_fusion.knowledge.store.build import STORED, build_store
+from deepseek_fusion.knowledge.store.store import Store, StoredFact
+from deepseek_fusion.knowledge.store.tables import TERM, TEXT
+from deepseek_fusion.knowledge.tail import map_tail, read_tail
 
 
-@stage("graph", version=1)
-def build_graph(out: Path, section: KnowledgeConfig, knowledge: Source, corpus: Artifact) -> None:
-    """Read the facts, keep the configured relations, draw whole subjects, and count their mentions in the corpus.
+def make_graph(run: Run, section: KnowledgeConfig, knowledge: Source, corpus: Artifact) -> Artifact:
+    """Everything that the files state, how well the documents cover it, and the part of it that is taught."""
+    store = run.step(build_store, section.only(*STORED), knowledge)
+    tail = run.step(map_tail, None, store, corpus)
+    return run.step(build_graph, section, store, tail)
+
+
+@stage("graph", version=2)
+def build_graph(out: Path, section: KnowledgeConfig, store: Artifact, tail: Artifact) -> None:
+    """Keep the configured relations and draw whole subjects.
 
     Raises:
-        FusionError: there is no knowledge file, a file is broken, a configured relation does not occur, or not one
-            subject fits into `max_facts`.
+        FusionError: a configured relation does not occur, or not one subject fits into `max_facts`.
     """
-    if not knowledge.files:
-        raise FusionError("knowledge.sources: names no file; give at least one CSV, JSONL or OBO file of facts.")
-    records = _read(knowledge)
-    triples = _distinct(record.triple for record in records)
-    relations = _relations(section, triples)
-    triples = _draw(section, [triple for triple in triples if triple.relation in relations])
-    graph = Graph(tuple(triples), section.subject_type, relations, _synonyms(records)).with_triples(triples)
-    names = {subject: (subject, *graph.synonyms.get(subject, ())) for subject in graph.subjects}
-    texts = (row["text"] for row in read_parquet(corpus.path / "documents.parquet", "text"))
-    replace(graph, mentions=count_mentions(names, texts)).save(out)
+    known = Store.open(store.path)
+    relations = _relations(section, [name for name in known.head["relations"] if name != REPLACED_BY])
+    facts = _teachable(known, section, relations)
+    triples = _distinct(known, facts)
+    if not triples:
+        raise FusionError("knowledge: no fact is left to teach; lower `knowledge.min_confidence` or add sources.")
+    graph = Graph(tuple(triples), section.subject_type, relations).with_triples(_draw(section, triples))
+    _describe(graph, known, tail.path).save(out)
 
 
-def _read(knowledge: Source) -> list[Record]:
-    records: list[Record] = []
-    with track("Reading knowledge", len(knowledge.files)) as progress:
-        for file in knowledge.files:
-            records += read_knowledge(file)
-            progress.advance(facts=len(records))
-    return records
+def statements(store: Store) -> list[Triple]:
+    """All facts on terms that are not obsolete, under the names of the terms, each once, in the order of the files."""
+    return _distinct(store, _teachable(store, KnowledgeConfig(sources=()), store.head["relations"]))
 
 
-def _distinct(triples: Iterable[Triple]) -> list[Triple]:
-    """Each statement once, with the first source that states it."""
+def _teachable(store: Store, section: KnowledgeConfig, relations: Collection[str]) -> list[StoredFact]:
+    """Facts of some relations that are certain enough; of a text in several languages, the chosen one."""
+    facts = [
+        fact
+        for fact in store.all_facts([relation for relation in relations if relation != REPLACED_BY])
+        if fact.origin.confidence >= section.min_confidence and not store.obsolete[fact.subject]
+    ]
+    if len(store.head["languages"]) == 1:
+        return facts
+    chosen: dict[tuple[int, str], str] = {}
+    for fact in facts:
+        if store.kinds[fact.object] == TEXT:
+            language = store.language(fact.object)
+            key, wanted = (fact.subject, fact.relation), store.language(fact.subject)
+            if key not in chosen or language == wanted:
+                chosen[key] = language
+    return [
+        fact
+        for fact in facts
+        if store.kinds[fact.object] != TEXT or chosen[fact.subject, fact.relation] == store.language(fact.object)
+    ]
+
+
+def _distinct(store: Store, facts: list[StoredFact]) -> list[Triple]:
+    """Facts by name; two terms of one name are one here."""
     first: dict[tuple[str, str, str], Triple] = {}
-    for triple in triples:
+    for fact in facts:
+        triple = Triple(store.label(fact.subject), fact.relation, store.label(fact.object), str(fact.origin))
         first.setdefault(triple.statement, triple)
     return list(first.values())
 
 
-def _synonyms(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
-    names: dict[str, dict[str, None]] = {}
-    for record in records:
-        if record.synonyms:
-            names.setdefault(record.triple.subject, {}).update(dict.fromkeys(record.synonyms))
-    return {term: tuple(synonyms) for term, synonyms in names.items()}
+def _describe(graph: Graph, store: Store, tail: Path) -> Graph:
+    """The same facts with what is known of their terms."""
+    subjects = set(graph.subjects)
+    names = subjects | {triple.object for triple in graph.triples}
+    places = read_tail(tail)
+    synonyms: dict[str, dict[str, None]] = {}
+    mentions: dict[str, int] = {}
+    ids: dict[str, str] = {}
+    depths: dict[str, int] = {}
+    definitions: dict[str, str] = {}
+    for node in range(len(store)):
+        label = store.label(node)
+        if label not in names or store.kinds[node] == TEXT or store.obsolete[node]:
+            continue
+        synonyms.setdefault(label, {}).update(dict.fromkeys(store.spoken(node)[1:]))
+        place = places[store.id(node)]
+        if store.kinds[node] == TERM:
+            ids.setdefault(label, store.id(node))
+        if place.depth is not None:
+            depths.setdefault(label, place.depth)
+        if place.definition:
+            definitions.setdefault(label, place.definition)
+        if label in subjects:
+            mentions[label] = mentions.get(label, 0) + place.mentions
+    return replace(
+        graph,
+        synonyms={term: tuple(others) for term, others in synonyms.items() if others},
+        mentions={subject: mentions[subject] for subject in graph.subjects},
+        ids=ids,
+        depths=depths,
+        definitions=definitions,
+    )
 
 
-def _relations(section: KnowledgeConfig, triples: list[Triple]) -> dict[str, Relation]:
+def _relations(section: KnowledgeConfig, found: Sequence[str]) -> dict[str, Relation]:
     """The relations to teach and their nouns."""
-    found = dict.fromkeys(triple.relation for triple in triples)
     for wanted in section.relations:
         if wanted not in found:
             near = difflib.get_close_matches(wanted, found, n=1)

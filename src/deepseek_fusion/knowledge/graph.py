@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, write_json, write_jsonl
 from deepseek_fusion.core.config import RelationConfig
@@ -75,6 +75,9 @@ class Graph:
         relations: how each relation that occurs is named.
         synonyms: other names of a term; terms without any are absent.
         mentions: how many times the corpus mentions a subject, under any of its names.
+        ids: what a term of an ontology is known by in all its releases; bare names are absent.
+        depths: the fewest steps from a root of the whole ontology; terms outside a hierarchy are absent.
+        definitions: a sentence that says what a term is, from the ontology or the corpus; terms without are absent.
     """
 
     triples: tuple[Triple, ...]
@@ -82,6 +85,9 @@ class Graph:
     relations: dict[str, Relation]
     synonyms: dict[str, tuple[str, ...]] = field(default_factory=dict)
     mentions: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    depths: dict[str, int] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
@@ -130,7 +136,19 @@ class Graph:
             relations={key: relation for key, relation in self.relations.items() if key in used},
             synonyms={term: names for term, names in self.synonyms.items() if term in terms},
             mentions={term: count for term, count in self.mentions.items() if term in terms},
+            ids={term: identifier for term, identifier in self.ids.items() if term in terms},
+            depths={term: depth for term, depth in self.depths.items() if term in terms},
+            definitions={term: sentence for term, sentence in self.definitions.items() if term in terms},
         )
+
+    def _row(self, term: str) -> dict[str, Any]:
+        row = {"term": term, "synonyms": list(self.synonyms.get(term, ())), "mentions": self.mentions.get(term)}
+        further: dict[str, Mapping[str, str | int]] = {
+            "id": self.ids,
+            "depth": self.depths,
+            "definition": self.definitions,
+        }
+        return row | {field: known[term] for field, known in further.items() if term in known}
 
     @classmethod
     def load(cls, folder: Path) -> Graph:
@@ -143,19 +161,17 @@ class Graph:
             relations={key: Relation(**nouns) for key, nouns in facts["relations"].items()},
             synonyms={row["term"]: tuple(row["synonyms"]) for row in terms if row["synonyms"]},
             mentions={row["term"]: row["mentions"] for row in terms if row["mentions"] is not None},
+            ids={row["term"]: row["id"] for row in terms if "id" in row},
+            depths={row["term"]: row["depth"] for row in terms if "depth" in row},
+            definitions={row["term"]: row["definition"] for row in terms if "definition" in row},
         )
 
     def save(self, folder: Path) -> None:
-        """Write `triples.jsonl`, `terms.jsonl` (other names and mentions) and `graph.json` (nouns and counts)."""
+        """Write `triples.jsonl`, `terms.jsonl` (what is known of each term) and `graph.json` (nouns and counts)."""
         write_jsonl(folder / "triples.jsonl", [vars(triple) for triple in self.triples])
-        terms = dict.fromkeys([*self.subjects, *self.synonyms, *self.mentions])
-        write_jsonl(
-            folder / "terms.jsonl",
-            [
-                {"term": term, "synonyms": list(self.synonyms.get(term, ())), "mentions": self.mentions.get(term)}
-                for term in terms
-            ],
-        )
+        known = (self.synonyms, self.mentions, self.ids, self.depths, self.definitions)
+        terms = dict.fromkeys([*self.subjects, *(term for part in known for term in part)])
+        write_jsonl(folder / "terms.jsonl", [self._row(term) for term in terms])
         write_json(
             folder / "graph.json",
             {

@@ -24,8 +24,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.phases import DistilConfig
+from deepseek_fusion.knowledge.asking.questions import Question, informed, verifiable
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.questions import Question, informed, verifiable
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import begin_lora, lora_parameters
 from deepseek_fusion.models.parallel import load_spread, settle

@@ -25,9 +25,9 @@ from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.phases import ReinforceConfig, RewardConfig
+from deepseek_fusion.knowledge.asking.matching import Accepted, verify
+from deepseek_fusion.knowledge.asking.questions import Question, verifiable
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.matching import Accepted, verify
-from deepseek_fusion.knowledge.questions import Question, verifiable
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import begin_lora, enable_lora, lora_parameters
 from deepseek_fusion.models.parallel import load_spread, settle

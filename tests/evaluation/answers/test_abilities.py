@@ -23,8 +23,8 @@ from deepseek_fusion.evaluation.answers.abilities import (
 )
 from deepseek_fusion.evaluation.answers.general import QUESTIONS
 from deepseek_fusion.evaluation.questions.instructions import INSTRUCTIONS
+from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.matching import folded
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.prompts import PROMPTS
 

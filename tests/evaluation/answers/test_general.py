@@ -10,7 +10,7 @@ import pytest
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.evaluation.answers.general import QUESTIONS, packaged_text, read_general_text
-from deepseek_fusion.knowledge.matching import folded, is_mentioned
+from deepseek_fusion.knowledge.asking.matching import folded, is_mentioned
 from deepseek_fusion.training.prompts import PROMPTS
 
 

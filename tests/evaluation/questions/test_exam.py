@@ -15,11 +15,11 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.families import DISTRACTORS, FAMILIES, Item, Questions, near_misses
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
+from deepseek_fusion.knowledge.asking.matching import folded, is_listed
+from deepseek_fusion.knowledge.asking.phrase import LONGEST_LIST
+from deepseek_fusion.knowledge.asking.shuffle import shuffle_answers
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.matching import folded, is_listed
-from deepseek_fusion.knowledge.phrase import LONGEST_LIST
-from deepseek_fusion.knowledge.shuffle import shuffle_answers
 from knowledge_samples import GRAPHS
 
 SECTION = EvaluationConfig(refusals=12)

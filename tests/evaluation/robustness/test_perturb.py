@@ -13,8 +13,8 @@ from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
 from deepseek_fusion.evaluation.robustness import perturb
 from deepseek_fusion.evaluation.robustness.perturb import CHANGES, change, confusable
 from deepseek_fusion.evaluation.robustness.question import questions_of, telling
+from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.language import HAN
-from deepseek_fusion.knowledge.matching import folded
 from evaluation.robustness.conftest import exam_items, exam_questions, small_graph
 
 LANGUAGES = ("en", "zh")

@@ -17,9 +17,9 @@ from deepseek_fusion.evaluation.answers.sitting import load_taught, read_prompts
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Family, Item
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
+from deepseek_fusion.knowledge.asking.matching import is_listed
+from deepseek_fusion.knowledge.asking.phrase import join, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
-from deepseek_fusion.knowledge.matching import is_listed
-from deepseek_fusion.knowledge.phrase import join, phrase
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 

@@ -28,8 +28,8 @@ from deepseek_fusion.evaluation.answers.sitting import chosen_row, written_row
 from deepseek_fusion.evaluation.exams.prompts import letter_in, lettered, without_thought
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
+from deepseek_fusion.knowledge.asking.matching import is_mentioned
 from deepseek_fusion.knowledge.language import language_of
-from deepseek_fusion.knowledge.matching import is_mentioned
 
 CONTINUE = {
     "en": "Continue this sentence with nothing but what comes next: {}",

@@ -16,7 +16,7 @@ from deepseek_fusion.evaluation.answers.answering import answer_all, score_all, 
 from deepseek_fusion.evaluation.answers.general import QUESTIONS, read_general_text, text_name
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
-from deepseek_fusion.knowledge.matching import is_declined, is_listed, is_mentioned
+from deepseek_fusion.knowledge.asking.matching import is_declined, is_listed, is_mentioned
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource

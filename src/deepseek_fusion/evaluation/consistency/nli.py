@@ -19,9 +19,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Verdict
 from deepseek_fusion.evaluation.consistency.reading.claims import Claim
+from deepseek_fusion.knowledge.asking.phrase import SEPARATOR
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import fold, tokens
-from deepseek_fusion.knowledge.phrase import SEPARATOR
 
 _NAMES: dict[Verdict, str] = {"supported": "entail", "contradicted": "contradict", "unknown": "neutral"}
 _PASSAGE = 300

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS, Phrasings
+from deepseek_fusion.knowledge.asking.invent import Half, invent_names
+from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
-from deepseek_fusion.knowledge.invent import Half, invent_names
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
 
 Family = Literal["question", "paraphrase", "cloze", "reversed", "multihop", "choice", "negation", "numerals", "refusal"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

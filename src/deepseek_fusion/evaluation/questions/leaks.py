@@ -21,9 +21,9 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
+from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import Language, tokens
-from deepseek_fusion.knowledge.matching import folded
 
 NGRAM: dict[Language, int] = {"en": 8, "zh": 13}
 """Words (Chinese: characters) in a row that prove a common source; a name counts as one."""

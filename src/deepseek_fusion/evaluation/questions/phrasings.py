@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phrasings:
-    """One language; fields as in knowledge/phrase.py.
+    """One language; fields as in knowledge/asking/phrase.py.
 
     Attributes:
         question: plain questions, as far from the lessons as one phrasing is from another.

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from deepseek_fusion.evaluation.report.words import Json
+from deepseek_fusion.knowledge.asking.matching import is_declined, is_mentioned
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.matching import is_declined, is_mentioned
 
 MISTAKES = ("declined", "answered", "partial", "other", "else")
 """Declined; answered what should have been declined; some of a list missing; what is true of another subject, or

@@ -16,9 +16,9 @@ import yaml
 
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
 from deepseek_fusion.evaluation.robustness.question import Question
+from deepseek_fusion.knowledge.asking.phrase import join, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.language import Language, fold
-from deepseek_fusion.knowledge.phrase import join, phrase
 
 TYPOS, WIDTHS, CONFUSED = 0.1, 0.2, 0.2
 """Shares of the characters that may change which are changed, at least one."""

@@ -9,7 +9,7 @@ from deepseek_fusion.evaluation.answers.answering import answer_all
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.robustness.attack import Attack
 from deepseek_fusion.evaluation.robustness.tokens import Target
-from deepseek_fusion.knowledge.matching import is_listed
+from deepseek_fusion.knowledge.asking.matching import is_listed
 from deepseek_fusion.models.loading import Language
 
 

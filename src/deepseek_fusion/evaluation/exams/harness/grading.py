@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deepseek_fusion.knowledge.matching import is_declined, is_listed
+from deepseek_fusion.knowledge.asking.matching import is_declined, is_listed
 
 
 def right_facts(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepseek_fusion.knowledge.asking.matching import Accepted
+from deepseek_fusion.knowledge.asking.questions import Question, informed, verifiable
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
-from deepseek_fusion.knowledge.matching import Accepted
-from deepseek_fusion.knowledge.questions import Question, informed, verifiable
 
 
 def test_questions_know_what_the_graph_accepts() -> None:

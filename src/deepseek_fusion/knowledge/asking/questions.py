@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deepseek_fusion.knowledge.asking.matching import Accepted, is_declined, is_mentioned
+from deepseek_fusion.knowledge.asking.phrase import join, phrase
 from deepseek_fusion.knowledge.graph import Graph, Triple
-from deepseek_fusion.knowledge.matching import Accepted, is_declined, is_mentioned
 from deepseek_fusion.knowledge.ontology import find_ontology
-from deepseek_fusion.knowledge.phrase import join, phrase
 
 NOTES = {
     "en": ("The {noun} of {anchor} {is} {answer}.", " ", "{notes}\nAnswer with names only, as briefly as you can. "),

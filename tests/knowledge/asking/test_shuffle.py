@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.knowledge.asking.shuffle import shuffle, shuffle_answers
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
-from deepseek_fusion.knowledge.shuffle import shuffle, shuffle_answers
 
 
 def graph_of(answers: dict[str, tuple[str, ...]]) -> Graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.knowledge.matching import Accepted, Verdict, is_declined, is_listed, is_mentioned, verify
+from deepseek_fusion.knowledge.asking.matching import Accepted, Verdict, is_declined, is_listed, is_mentioned, verify
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.knowledge.invent import invent_names
+from deepseek_fusion.knowledge.asking.invent import invent_names
 from deepseek_fusion.knowledge.language import fold, language_of
 
 ENGLISH = ["Type 2 Diabetes", "Chronic Kidney Disease", "Hay Fever", "Heart Failure", "Asthma", "Gout", "Lung Cancer"]
