@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from deepseek_fusion.core.events import say, track
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.retrieval import RetrievalConfig
 from deepseek_fusion.knowledge.graph import Graph, Triple
-from deepseek_fusion.knowledge.phrase import join, phrase
+from deepseek_fusion.knowledge.language import language_of
+from deepseek_fusion.knowledge.phrase import SEPARATOR, phrase
 from deepseek_fusion.knowledge.retrieval.index import Index
 from deepseek_fusion.knowledge.retrieval.passages import Document
 from deepseek_fusion.knowledge.retrieval.store import connect, create, fact, writing
@@ -26,6 +28,19 @@ SAID = {"en": ("the {noun} of {anchor} {is} ", "."), "zh": ("{anchor}çš„{noun}æ˜
 """A group of facts as a sentence, before and after its answers."""
 
 _AT_ONCE = 512  # documents in a transaction, which is what a killed build loses
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """An index, and how many of its passages are put before a question."""
+
+    index: Artifact
+    passages: int
+
+    @property
+    def key(self) -> str:
+        """Changes with both."""
+        return f"{self.index.key}-{self.passages}"
 
 
 @stage("index", version=1, resumable=True)
@@ -84,6 +99,12 @@ def open_index(folder: Path) -> Index:
         return Index(folder, warning=f"Passages are found by words and graph alone, not by meaning: {error}")
 
 
+def in_context(question: str, passages: Iterable[str]) -> str:
+    """A question after what was found for it."""
+    space = "" if language_of(question) == "zh" else " "
+    return space.join([*passages, question])
+
+
 def encoder_of(section: RetrievalConfig, folder: Path) -> EncoderSource | None:
     """The encoder of a project; None, and a warning, where it is not installed."""
     if section.encoder is None:
@@ -113,17 +134,14 @@ def facts_of(graph: Graph) -> list[Document]:
     sources: dict[tuple[str, str], str] = {}
     for triple in graph.triples:
         sources.setdefault((triple.subject, triple.relation), triple.source)
-    before, after = SAID[graph.language]
-    return [
-        Document(
-            id=f"fact-{Graph.fact_id(Triple(group.anchor, group.relation, ''))}",
-            text=f"{phrase(graph, group, before)}{join(graph, group)}{after}",
-            source=sources[group.anchor, group.relation],
-            language=graph.language,
-            metadata={"kind": "fact"},
-        )
-        for group in graph.forward()
-    ]
+    documents = []
+    for group in graph.forward():
+        language = language_of(group.anchor)
+        before, after = SAID[language]
+        text = f"{phrase(graph, group, before)}{SEPARATOR[language].join(group.answers)}{after}"
+        id_ = f"fact-{Graph.fact_id(Triple(group.anchor, group.relation, ''))}"
+        documents.append(Document(id_, text, sources[group.anchor, group.relation], language, {"kind": "fact"}))
+    return documents
 
 
 def _parts(*documents: Iterable[Document]) -> Iterator[list[Document]]:

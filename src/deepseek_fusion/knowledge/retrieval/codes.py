@@ -31,7 +31,8 @@ def doubled(halves: np.ndarray) -> np.ndarray:
     """The same as float32 again."""
     whole = np.zeros((*halves.shape, 2), "<u2")
     whole[..., 1] = halves
-    return whole.view("<f4")[..., 0]
+    floats: np.ndarray = whole.view("<f4")[..., 0]
+    return floats
 
 
 class Codes:
@@ -90,7 +91,8 @@ class Codes:
         else:
             near = self._near(code, count * RERANK, wanted)
         scores = doubled(self._halves[near]) @ query
-        return near[np.argsort(-scores, kind="stable")[:count]].tolist()  # type: ignore[no-any-return]
+        best: list[int] = near[np.argsort(-scores, kind="stable")[:count]].tolist()
+        return best
 
     def _near(self, code: np.ndarray, count: int, wanted: np.ndarray | None) -> np.ndarray:
         """Numbers of the nearest codes of all."""
@@ -102,7 +104,8 @@ class Codes:
             for word in range(self._words):
                 part += np.bitwise_count(self._codes[word, start : start + len(part)] ^ code[word])
         near = _least(distances.astype(np.uint32), count)
-        return near[distances[near] < _ABSENT]
+        present: np.ndarray = near[distances[near] < _ABSENT]
+        return present
 
     def _celled(self, centroids: np.ndarray) -> Cells:
         present = np.flatnonzero(self._absent[: self._size] == 0)
@@ -165,7 +168,8 @@ class Cells:
             start, end = end, end + last - first
             np.bitwise_xor(self.codes[first:last], same[: last - first], out=differing[start:end])
         near = _least(_row_sums(np.bitwise_count(differing)), count)
-        return np.concatenate([self.numbers[first:last] for first, last in parts])[near]
+        found: np.ndarray = np.concatenate([self.numbers[first:last] for first, last in parts])[near]
+        return found
 
 
 def _row_sums(counts: np.ndarray) -> np.ndarray:

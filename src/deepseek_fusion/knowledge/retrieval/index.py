@@ -133,7 +133,7 @@ class Index:
             if "graph" in parts:
                 ranked["graph"] = links.rank_linked(self._database, linked, wanted, depth)
             terms = [self._one("SELECT term FROM terms WHERE id = ?", term)[0] for term in linked]
-            hits = [self._hit(passage, *fused) for passage, *fused in fuse(ranked)[:count]]
+            hits = [self._hit(*fused) for fused in fuse(ranked)[:count]]
         return Found(hits, terms, self._warning)
 
     def _vector(self, question: str) -> np.ndarray | None:
@@ -182,7 +182,7 @@ class Index:
         if self._encoder:
             query = "SELECT passage, vector FROM vectors WHERE passage > ? ORDER BY passage"
             found = self._database.execute(query, (self._last,)).fetchall()
-            halves = np.frombuffer(b"".join(row[1] for row in found), "<u2").reshape(len(found), -1)
+            halves = np.frombuffer(b"".join(row[1] for row in found), "<u2").reshape(-1, self._codes.dimensions)
             self._codes.put(np.array([row[0] for row in found], np.int64), halves)
         self._last = last
 

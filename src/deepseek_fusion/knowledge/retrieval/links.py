@@ -85,12 +85,14 @@ def terms_in(database: sqlite3.Connection, texts: Sequence[str]) -> list[list[in
 def rank_linked(database: sqlite3.Connection, linked: Sequence[int], wanted: np.ndarray, count: int) -> list[int]:
     """The best passages that mention the terms of a question or their neighbours, best first; rare terms count more.
 
+    All terms of the question add up, but only one neighbour counts, or long lists would win.
+
     Args:
         linked: the terms.
         wanted: [P + 1] whether a passage may be found, by number.
         count: how many at most.
     """
-    scores = np.zeros(len(wanted), np.float32)
+    scores, nearby = np.zeros((2, len(wanted)), np.float32)
     weights: dict[int, float] = dict.fromkeys(linked, 1.0)
     for term in linked:
         found = database.execute("SELECT other FROM neighbours WHERE term = ? LIMIT ?", (term, _NEIGHBOURS))
@@ -99,7 +101,12 @@ def rank_linked(database: sqlite3.Connection, linked: Sequence[int], wanted: np.
     for term, weight in weights.items():
         found = database.execute("SELECT passage FROM mentions WHERE term = ? LIMIT ?", (term, _MENTIONS))
         passages = np.array([passage for (passage,) in found], np.int64)
-        scores[passages] += weight * math.log(1 + len(wanted) / (1 + len(passages)))
+        value = weight * math.log(1 + len(wanted) / (1 + len(passages)))
+        if weight == 1:
+            scores[passages] += value
+        else:
+            nearby[passages] = np.maximum(nearby[passages], value)
+    scores += nearby
     scores[~wanted] = 0
     return best(scores, count)
 
