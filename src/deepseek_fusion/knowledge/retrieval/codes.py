@@ -7,13 +7,11 @@ centroids, and only the cells nearest to a question are looked at (Jegou et al.,
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
-RERANK = 16
+RERANK = 12
 """Vectors compared for each one wanted."""
-PROBED = 0.13
+PROBED = 0.1
 """Share of the cells that a search looks at."""
 
 _BLOCK = 1 << 14  # codes at a time: what is computed of them stays in the nearest cache
@@ -148,10 +146,6 @@ class Cells:
         self.numbers = numbers
         self.codes = codes
 
-    @cached_property
-    def _longest(self) -> int:
-        return max(end - start for start, end in zip(self.starts, self.starts[1:], strict=False))
-
     def near(self, query: np.ndarray, code: np.ndarray, count: int) -> np.ndarray:
         """Numbers of the nearest codes in the nearest cells, of which there are more where they hold too little."""
         order = np.argsort(-(self.centroids @ query))
@@ -162,7 +156,8 @@ class Cells:
             parts.append((self.starts[cell], self.starts[cell + 1]))
             size += parts[-1][1] - parts[-1][0]
         differing = np.empty((size, len(code)), np.uint64)
-        same = np.broadcast_to(code, (self._longest, len(code))).copy()
+        longest = max(last - first for first, last in parts)
+        same = np.broadcast_to(code, (longest, len(code))).copy()
         end = 0
         for first, last in parts:
             start, end = end, end + last - first
@@ -173,7 +168,10 @@ class Cells:
 
 
 def _row_sums(counts: np.ndarray) -> np.ndarray:
-    """[N] of bytes [N, words]; column by column, which is faster than row by row."""
+    """[N] of bytes [N, words]; column by column, which is faster than row by row, two bytes in one where that goes."""
+    if counts.shape[1] % 2 == 0:
+        pairs = counts.view(np.uint16)
+        counts = (pairs & 0xFF) + (pairs >> 8)
     total = counts[:, 0].astype(np.uint32)
     for column in range(1, counts.shape[1]):
         total += counts[:, column]
