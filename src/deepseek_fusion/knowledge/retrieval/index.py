@@ -86,7 +86,7 @@ class Index:
     def __init__(self, folder: Path, encoder: Encodes | None = None, warning: str = "") -> None:
         self._file = folder / FILE
         self._database = connect(folder)
-        self._encoder = encoder
+        self.encoder = encoder
         self._warning = warning
         self._lock = threading.Lock()
         self._epoch = ""
@@ -138,9 +138,9 @@ class Index:
 
     def _vector(self, question: str) -> np.ndarray | None:
         """None for a question that the encoder cannot read."""
-        if self._encoder is None or not self._encoder.reads(question):
+        if self.encoder is None or not self.encoder.reads(question):
             return None
-        vector: np.ndarray = self._encoder.encode([question], query=True)[0]
+        vector: np.ndarray = self.encoder.encode([question], query=True)[0]
         return vector
 
     @contextmanager
@@ -179,7 +179,7 @@ class Index:
         rows = self._database.execute("SELECT id, words FROM passages WHERE id > ?", (self._last,)).fetchall()
         lengths[[row[0] for row in rows]] = [row[1] for row in rows]
         self._lengths = lengths
-        if self._encoder:
+        if self.encoder:
             query = "SELECT passage, vector FROM vectors WHERE passage > ? ORDER BY passage"
             found = self._database.execute(query, (self._last,)).fetchall()
             halves = np.frombuffer(b"".join(row[1] for row in found), "<u2").reshape(-1, self._codes.dimensions)
