@@ -10,7 +10,7 @@ known: claims (the evidence that they were written for), synonyms that the graph
 of the graph (the definition of their term); nDCG at 10, and the paired difference with its 95 % interval over 2,000
 resamples of the questions. The encoder is English, so there is no Chinese set here.
 
-Run: python benchmarks/retrieval.py FOLDER, which holds fever.json, qa_wikidata.json and
+Run: python benchmarks/retrieval.py [FOLDER], which holds fever.json, qa_wikidata.json and
 vitaminc_fact_verification.json (the task.json files of bigbench), hp.obo, and room for the vectors
 (about 10 core-minutes the first time, 3 afterwards).
 """
@@ -47,9 +47,12 @@ PASSAGES, QUESTIONS, TERMS, BATCH, WANTED = 100_000, 500, 3000, 32, 10
 def main() -> None:
     """Measure both and write them down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "work" / "retrieval")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if not (options.folder / "hp.obo").is_file():
+        print(f"{options.folder}: lacks the data, so nothing is measured; `--help` names the files.")
+        return
     torch.set_num_threads(1)
     encoder = load_encoder(find_encoder("minilm", Path()))
     sentences = read_sentences(options.folder)
