@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,8 +126,8 @@ def read_terms(folder: Path) -> list[Term]:
     return terms
 
 
-def _examples(folder: Path, task: str) -> list[dict[str, object]]:
-    examples: list[dict[str, object]] = json.loads((folder / f"{task}.json").read_text(encoding="utf-8"))["examples"]
+def _examples(folder: Path, task: str) -> list[dict[str, Any]]:
+    examples: list[dict[str, Any]] = json.loads((folder / f"{task}.json").read_text(encoding="utf-8"))["examples"]
     return examples
 
 
@@ -186,7 +187,7 @@ def _exact(passages: np.ndarray) -> dict[str, Search]:
 
     def by_torch(asked: np.ndarray) -> list[list[int]]:
         scores = torch.from_numpy(asked) @ tensor.T if len(asked) > 1 else (tensor @ torch.from_numpy(asked[0]))[None]
-        return scores.topk(WANTED).indices.tolist()  # type: ignore[no-any-return]
+        return scores.topk(WANTED).indices.tolist()
 
     def by_numpy(asked: np.ndarray) -> list[list[int]]:
         scores = asked @ passages.T if len(asked) > 1 else (passages @ asked[0])[None]
