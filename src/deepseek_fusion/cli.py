@@ -19,6 +19,7 @@ from deepseek_fusion.looking import diff, graph
 if TYPE_CHECKING:
     from deepseek_fusion.core.config import Config
     from deepseek_fusion.core.versions import VersionStore
+    from deepseek_fusion.knowledge.retrieval.index import Found
 
 GATE_FAILED, USER_MISTAKE, INTERRUPTED = 1, 2, 130
 
@@ -141,19 +142,29 @@ def ask(
     question: Annotated[str, typer.Argument(help="What to ask, in quotes.")],
     project: ProjectOption = None,
     release: ReleaseOption = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say which model answered, and why.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which model answered and why, and what was found by which part.")
+    ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="Look only into documents of this source, language or field."),
+    ] = None,
 ) -> None:
-    """Ask the current release one question. If it has a router, its base model answers what is not of its domain."""
+    """Ask the current release one question. If it has a router, its base model answers what is not of its domain; if
+    it has an index, what that finds is put before the question."""
+    narrowed = _fields(where or [])
     folder = _release(project, release)
     from deepseek_fusion.serving.answer import reply
 
-    said = reply(folder, question)
-    if said.warning:
-        typer.secho(said.warning, fg="yellow", err=True)
+    said = reply(folder, question, narrowed)
+    for warning in (said.warning, said.found.warning if said.found else ""):
+        if warning:
+            typer.secho(warning, fg="yellow", err=True)
     typer.echo(said.text)
     if explain:
         sure = "no router" if said.probability is None else f"of the domain with probability {said.probability:.3f}"
         typer.echo(f"{'The taught' if said.taught else 'The base'} model answered: {sure}.", err=True)
+        _show_found(said.found)
 
 
 @app.command()
@@ -261,6 +272,25 @@ def _label(config: Config, labeller: str | None, browser: bool) -> None:
         desk = labelling(config, labeller or getpass.getuser())
         done = label_in_browser(desk) if browser else label_in_terminal(desk)
     typer.echo(f"{done} claims judged. Run `deepseek-fusion evaluate` to see how far people and program agree.")
+
+
+def _fields(where: list[str]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for pair in where:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise FusionError(f"--where: `{pair}` is no FIELD=VALUE; write it as --where language=zh.")
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _show_found(found: Found | None) -> None:
+    if found is None:
+        return
+    typer.echo(f"Found {len(found.hits)} passages; terms of the graph: {', '.join(found.terms) or 'none'}.", err=True)
+    for number, hit in enumerate(found.hits, start=1):
+        ranks = ", ".join(f"{part} {rank}" for part, rank in hit.ranks.items())
+        typer.echo(f"[{number}] {hit.citation} ({ranks})\n    {hit.text}", err=True)
 
 
 def _exit_by(passed: bool | None) -> None:

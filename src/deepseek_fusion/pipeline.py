@@ -40,6 +40,7 @@ from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.retrieval.build import Lookup, build_index, encoder_of
 from deepseek_fusion.models.parallel import check_parallel
 from deepseek_fusion.models.ranks import count
 from deepseek_fusion.models.source import ModelSource, find_model
@@ -154,7 +155,8 @@ def _released(
     graded = _measured(config, run, graded, judge=None)
     card = run.step(grade, _card(config, f"deepseek-fusion {command} {config.file.name}"), graded)
     title = Title(name=config.name, licenses=config.licenses)
-    return _published(run, run.step(package_release, title, ground.model, weights, card, router), _passed(graded))
+    release = run.step(package_release, title, ground.model, weights, card, router, *_lookup(config, run, ground))
+    return _published(run, release, _passed(graded))
 
 
 def evaluate(config: Config, run: Run, examined: str) -> Examination:
@@ -213,6 +215,17 @@ def quick(config: Config) -> Config:
     )
 
 
+def _lookup(config: Config, run: Run, ground: Ground) -> list[Lookup]:
+    """The index of documents and facts; none unless passages of it are wanted."""
+    section = config.knowledge.retrieval
+    if not section.passages:
+        return []
+    encoder = encoder_of(section, config.folder)
+    return [
+        Lookup(run.step(build_index, section.only("letters"), ground.corpus, ground.graph, encoder), section.passages)
+    ]
+
+
 def _progress(config: Config, run: Run, ground: Ground, made: Taught) -> Artifact | None:
     """What was recalled after each stage of the ontology, where it was taught in several."""
     sittings = [sat(config, run, ground, ground.model, part) for part in made.parts]
@@ -247,7 +260,7 @@ def _ground(config: Config, run: Run, model: ModelSource) -> Ground:
 
 def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) -> Graded:
     """A model's answers, and all that `teach` has no time for."""
-    section, sets = config.evaluation, packaged_sets()
+    section, sets, lookup = config.evaluation, packaged_sets(), _lookup(config, run, ground)
     spoken = AbilitiesConfig(language=Graph.load(ground.graph.path).language)
     files = Source(section.sets, config.folder)
     return Graded(
@@ -259,7 +272,7 @@ def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) ->
         run.step(sit_abilities, spoken, ground.model, None, sets),
         run.step(sit_abilities, spoken, model, None, sets),
         corpus=ground.corpus,
-        controls=run.step(sit_controls, section.only(*CONTROLS), model, None, ground.graph, ground.exam)
+        controls=run.step(sit_controls, section.only(*CONTROLS), model, None, ground.graph, ground.exam, *lookup)
         if section.controls
         else None,
         robustness=run.step(attack_exam, section.only(*ATTACK), model, None, ground.graph, ground.exam)

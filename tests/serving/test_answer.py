@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepseek_fusion.core.artifacts import Artifact
+from deepseek_fusion.core.artifacts import Artifact, write_json
 from deepseek_fusion.core.config import LoraConfig, ServingConfig
+from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.knowledge.retrieval.passages import Document
+from deepseek_fusion.knowledge.retrieval.store import create, writing
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters, save_adapter
 from deepseek_fusion.models.router import Router
@@ -44,8 +47,8 @@ def released(run: Run, source: Find, language: Load, tmp_path: Path) -> Callable
     return make
 
 
-def written(language: Language) -> str:
-    ids = torch.tensor([language.encode_question(QUESTION)])
+def written(language: Language, prompt: str = QUESTION) -> str:
+    ids = torch.tensor([language.encode_question(prompt)])
     made = language.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=256)
     return language.decode(made[0, ids.shape[1] :].tolist()).strip()
 
@@ -79,3 +82,31 @@ def test_where_the_base_is_gone_the_taught_model_answers_and_says_so(released: C
     assert base in said.warning
     assert said.warning.count(".") >= 1
     assert "the taught model answers everything" in said.warning
+
+
+def test_what_an_index_finds_stands_before_the_question_and_is_told(
+    released: Callable[..., Path], language: Load
+) -> None:
+    folder = released(2.0)
+    (folder / "index").mkdir()
+    create(folder / "index")
+    texts = {"zh": "痛风的症状是关节痛。", "en": "Gout hurts in a joint."}
+    with writing(folder / "index") as writer:
+        writer.put(Document(own, text, f"{own}.txt:1", own) for own, text in texts.items())
+    write_json(folder / "index" / "lookup.json", {"passages": 1})
+    said = reply(folder, QUESTION)
+    assert said.found is not None
+    assert [(hit.text, hit.citation) for hit in said.found.hits] == [(texts["zh"], "zh.txt:1, characters 1 to 10")]
+    assert said.text == written(language("llama"), texts["zh"] + QUESTION)
+    assert said.probability == reply(released(2.0), QUESTION).probability  # the router reads the question alone
+    elsewhere = reply(folder, QUESTION, {"language": ["en"]})
+    assert elsewhere.found is not None
+    assert elsewhere.found.hits == []
+    assert elsewhere.text == written(language("llama"))
+
+
+def test_a_release_without_an_index_cannot_be_narrowed(released: Callable[..., Path]) -> None:
+    folder = released(None)
+    assert reply(folder, QUESTION).found is None
+    with pytest.raises(FusionError, match=r"has no index .* knowledge\.retrieval\.passages"):
+        reply(folder, QUESTION, {"language": "zh"})

@@ -23,6 +23,7 @@ from deepseek_fusion.core.settings.phases import (
     ReinforceConfig,
     check_phases,
 )
+from deepseek_fusion.core.settings.retrieval import RetrievalConfig
 from deepseek_fusion.core.settings.section import Section
 
 
@@ -64,6 +65,11 @@ class KnowledgeConfig(Section):
         default=None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
     )
     seed: int = Field(default=0, description="Seed of that draw.")
+    retrieval: RetrievalConfig = Field(
+        default_factory=RetrievalConfig,
+        exclude=True,  # from the key of the graph, which does not depend on it
+        description="What `ask` finds in documents and facts before it answers.",
+    )
 
 
 Parallel = Literal["data", "sharded", "expert", "tensor"]

@@ -9,10 +9,15 @@ from typing import Any
 
 import yaml
 
-from deepseek_fusion.core.artifacts import Artifact, read_json
+from deepseek_fusion.core.artifacts import Artifact, read_json, write_json
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.section import Section
+from deepseek_fusion.knowledge.retrieval.build import Lookup
+from deepseek_fusion.knowledge.retrieval.store import copy_index
 from deepseek_fusion.models.source import ModelSource
+
+INDEX, LOOKUP = "index", "lookup.json"
+"""Where a release keeps its documents and facts, and how many passages go before a question."""
 
 
 class Title(Section):
@@ -24,15 +29,24 @@ class Title(Section):
 
 @stage("release", version=2)
 def package_release(
-    out: Path, section: Title, model: ModelSource, weights: Artifact, card: Artifact, router: Artifact | None
+    out: Path,
+    section: Title,
+    model: ModelSource,
+    weights: Artifact,
+    card: Artifact,
+    router: Artifact | None,
+    lookup: Lookup | None = None,
 ) -> None:
-    """Gather `adapter/`, `merged/`, `router/` if there is one, `card.json`, `report.html`, `funnel.html` and a model
-    card, `README.md`, in one folder."""
+    """Gather `adapter/`, `merged/`, `router/` and `index/` if there is one, `card.json`, `report.html`, `funnel.html`
+    and a model card, `README.md`, in one folder."""
     folders = [weights.path / "adapter", weights.path / "merged", *([router.path / "router"] if router else [])]
     for folder in folders:
         shutil.copytree(folder, out / folder.name, copy_function=_link)
     for part in ("card.json", "report.html", "funnel.html"):
         _link(str(card.path / part), str(out / part))
+    if lookup:
+        copy_index(lookup.index.path, out / INDEX)  # never a link: it may be changed while it serves
+        write_json(out / INDEX / LOOKUP, {"passages": lookup.passages})
     (out / "README.md").write_text(_model_card(section, model, read_json(card.path / "card.json")), encoding="utf-8")
 
 

@@ -20,6 +20,7 @@ from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS
 from deepseek_fusion.knowledge.asking.matching import is_listed
 from deepseek_fusion.knowledge.asking.phrase import join, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.retrieval.build import Lookup, in_context, open_index
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 
@@ -29,14 +30,21 @@ OPTIONAL: tuple[Family, ...] = ("choice", "negation", "numerals")
 
 @stage("controls", version=1)
 def sit_controls(
-    out: Path, section: EvaluationConfig, model: ModelSource, adapter: Artifact | None, graph: Artifact, exam: Artifact
+    out: Path,
+    section: EvaluationConfig,
+    model: ModelSource,
+    adapter: Artifact | None,
+    graph: Artifact,
+    exam: Artifact,
+    lookup: Lookup | None = None,
 ) -> None:
     """Write `controls.json`: for each control and family the sampled items, and for each of their facts whether the
     answer is right.
 
     `majority` answers with the commonest object of the relation. `option_only` lets the taught model choose without
     the question. `facts_in_context` shows the base model all facts on the subject before it asks, which is what
-    perfect retrieval would do; `taught_with_facts` does the same to the taught model.
+    perfect retrieval would do; `taught_with_facts` does the same to the taught model. `retrieved` and
+    `taught_with_retrieved` show what is really found instead, where there is an index.
     """
     facts = Graph.load(graph.path)
     rng = random.Random(section.seed)
@@ -46,9 +54,14 @@ def sit_controls(
     rows = [_row("majority", asked, _commonest(asked, facts))]
     rows.append(_row("majority", items["choice"], _frequent(items["choice"], facts, rng)))
     rows.append(_row("facts_in_context", asked, _written(load_taught(model, None), informed)))
+    found = _found(asked, lookup) if lookup else []
+    if found:
+        rows.append(_row("retrieved", asked, _written(load_taught(model, None), found)))
     taught = load_taught(model, adapter)
     if adapter is not None:
         rows.append(_row("taught_with_facts", asked, _written(taught, informed)))
+    if adapter is not None and found:
+        rows.append(_row("taught_with_retrieved", asked, _written(taught, found)))
     rows += [_row("option_only", items[family], _unasked(taught, items[family])) for family in OPTIONAL]
     write_json(out / "controls.json", {"controls": [row for row in rows if row["answers"]]})
 
@@ -77,6 +90,19 @@ def _informed(items: Sequence[Item], graph: Graph, rng: random.Random) -> Iterat
         own = groups[subjects[item.facts[0]]]
         notes = say.space.join(_note(graph, group, say.note) for group in rng.sample(own, len(own)))
         yield replace(item, prompt=f"{notes}{say.space}{item.prompt}")
+
+
+def _found(items: Sequence[Item], lookup: Lookup) -> list[Item]:
+    """Each item after the passages that its question finds."""
+    index = open_index(lookup.index.path)
+    try:
+        hits = [index.search(item.prompt, lookup.passages).hits for item in items]
+    finally:
+        index.close()
+    return [
+        replace(item, prompt=in_context(item.prompt, [hit.text for hit in own]))
+        for item, own in zip(items, hits, strict=True)
+    ]
 
 
 def _note(graph: Graph, group: Group, template: str) -> str:
