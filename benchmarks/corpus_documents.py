@@ -41,22 +41,22 @@ SENTENCES = (
     "既往{n}年前诊断{s}，伴{a}，未见{b}。",
 )
 OTHER = (
-    "team league season match goal player coach stadium club referee striker transfer champion fans ticket derby penalty"
-    " trophy squad midfield tackle supporters",
+    "team league season match goal player coach stadium club referee striker transfer champion fans ticket derby"
+    " penalty trophy squad midfield tackle supporters",
     "shares market bank bond yield investor profit loan credit index currency trader dividend broker fund inflation"
     " deposit merger audit revenue",
 )
 OFFER = (
     "watch ring bag shoes perfume voucher casino jackpot crypto phone laptop cable hotel flight cruise sofa lamp carpet"
     " garden grill discount today only free shipping limited original luxury cheap best price gift winner bonus coupon"
-).split()
+)
 MENU = (
     "Home Login Cart Cookies Imprint Newsletter Jobs Press Sitemap Terms Privacy Shop Account Wishlist Search Follow"
     " Share Print Next Previous Comments Archive Gallery Events Partners Download Language Settings Back Top"
-).split()
-GLUE = "the a of in and for with on that by from after before during its was were has".split()
-其他 = "球队 联赛 赛季 进球 教练 球场 俱乐部 裁判 球迷 股票 市场 银行 债券 投资者 利润 贷款 基金 指数 货币 股息".split()
-虚词 = "的 在 了 和 对 后 中 将 与 但 也 于".split()
+)
+GLUE = "the a of in and for with on that by from after before during its was were has"
+其他 = "球队 联赛 赛季 进球 教练 球场 俱乐部 裁判 球迷 股票 市场 银行 债券 投资者 利润 贷款 基金 指数 货币 股息"
+虚词 = "的 在 了 和 对 后 中 将 与 但 也 于"
 
 Facts = dict[str, list[str]]
 
@@ -172,16 +172,18 @@ def _junk(rng: random.Random) -> str:
         lambda: "".join(chr(rng.randrange(1, 32)) for _ in range(60)) + f"Record {rng.random()} of the ward.",
         lambda: "锟斤拷" * rng.randrange(20, 40) + str(rng.random()),
         lambda: " ".join("".join(rng.choices("bcdfghjklmnpqrstvwxz", k=rng.randrange(4, 12))) for _ in range(60)),
-        lambda: f"Buy now! {' '.join(rng.choices(OFFER, k=8))} click here. " * rng.randrange(5, 20),
-        lambda: " | ".join(rng.choices(MENU, k=40)),
+        lambda: f"Buy now! {' '.join(rng.choices(OFFER.split(), k=8))} click here. " * rng.randrange(5, 20),
+        lambda: " | ".join(rng.choices(MENU.split(), k=40)),
     )
     return rng.choice(kinds)()
 
 
 def _off(rng: random.Random) -> str:
     if rng.random() < CHINESE:
-        lines = ("".join(rng.choice(其他 if rng.random() < 0.6 else 虚词) for _ in range(12)) for _ in range(14))
+        lines = (
+            "".join(rng.choice((其他 if rng.random() < 0.6 else 虚词).split()) for _ in range(12)) for _ in range(14)
+        )
         return "。".join(lines) + "。"
     words = rng.choice(OTHER).split()
-    lines = (" ".join(rng.choice(words if rng.random() < 0.5 else GLUE) for _ in range(14)) for _ in range(14))
+    lines = (" ".join(rng.choice(words if rng.random() < 0.5 else GLUE.split()) for _ in range(14)) for _ in range(14))
     return " ".join(f"{line.capitalize()}." for line in lines)

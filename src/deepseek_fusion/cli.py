@@ -13,7 +13,7 @@ import typer
 import typer.core
 
 from deepseek_fusion import __version__
-from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.errors import FusionError, missing
 
 if TYPE_CHECKING:
     from deepseek_fusion.core.config import Config
@@ -209,6 +209,46 @@ def doctor(project: ProjectArgument, overrides: SetOption = None) -> None:
         typer.secho(section, bold=True)
         for name, value in rows:
             typer.echo(f"  {name:<28} {value}")
+
+
+corpus = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Work on the project's documents alone.")
+app.add_typer(corpus, name="corpus")
+
+
+@corpus.command("build")
+def corpus_build(
+    project: ProjectArgument,
+    executor: Annotated[
+        Literal["local", "ray", "slurm"] | None,
+        typer.Option(help="Read on datatrove's executors: processes, a Ray cluster (RAY_ADDRESS), or Slurm."),
+    ] = None,
+    tasks: Annotated[int, typer.Option(min=1, help="With an executor: in how many parts.")] = 2,
+    partition: Annotated[str, typer.Option(metavar="NAME", help="Of Slurm.")] = "",
+    time: Annotated[str, typer.Option(metavar="HH:MM:SS", help="That Slurm gives a part.")] = "24:00:00",
+    overrides: SetOption = None,
+) -> None:
+    """Read and filter the documents, here or on many machines that share the work folder; `teach` then finds them done.
+
+    Run the same command again after an interruption: files that were finished are not read again.
+    """
+    config = _load(project, overrides)
+    from deepseek_fusion.core.artifacts import read_json
+    from deepseek_fusion.core.events import Console, EventLog, listen
+    from deepseek_fusion.core.run import Run
+    from deepseek_fusion.corpus.build import build_corpus, build_corpus_by
+    from deepseek_fusion.teaching import read_corpus
+
+    make = build_corpus
+    if executor:
+        try:
+            from deepseek_fusion.corpus.scale.executors import Executor
+        except ModuleNotFoundError as error:
+            raise missing(error.name or "datatrove", "--executor", "scale") from None
+        make = build_corpus_by(Executor(executor, tasks, partition, time))
+    with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
+        made = read_corpus(config, run, make=make)
+    summary = read_json(made.path / "summary.json")
+    typer.echo(f"{summary['kept']} of {summary['read']} kept.\nFunnel: {_shown(made.path / 'funnel.html')}")
 
 
 def main() -> None:

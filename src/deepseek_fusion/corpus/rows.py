@@ -44,7 +44,8 @@ SCHEMA = pyarrow.schema(
     }
 )
 _ROWS, _CHARACTERS, _SECONDS = 512, 1 << 20, 5.0
-"""A batch is full with so many rows, or so much text, or after so long."""
+"""A batch is full with so many rows, or so much text; how long it took must not matter, or no two runs are alike. While
+it fills, there is a sign of life after so long."""
 
 
 class File(NamedTuple):
@@ -55,7 +56,7 @@ class File(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A file was begun, or rows are there that end all files before `file`."""
+    """A file was begun or goes on, or rows are there that end all files before `file`."""
 
     file: int
     rows: pyarrow.RecordBatch | None
@@ -93,9 +94,12 @@ class Rows:
             for item in self._read(file):
                 items.append(item)
                 size += len(item.text) if isinstance(item, Document) else 0
-                if len(items) >= _ROWS or size >= _CHARACTERS or time.monotonic() - since > _SECONDS:
+                if len(items) >= _ROWS or size >= _CHARACTERS:
                     yield Event(number, self.batch(items))
                     items, size, since = [], 0, time.monotonic()
+                elif time.monotonic() - since > _SECONDS:
+                    yield Event(number, None)
+                    since = time.monotonic()
         if items:
             yield Event(len(files), self.batch(items))
 
@@ -161,6 +165,11 @@ def _rejected_row(rejected: Rejected) -> dict[str, Any]:
         "reason": safe(rejected.reason),
         "score": rejected.score,
     }
+
+
+def unread_rows(rejected: Rejected) -> pyarrow.RecordBatch:
+    """The row of a file that no process lived to read."""
+    return pyarrow.RecordBatch.from_pylist([_rejected_row(rejected)], SCHEMA)
 
 
 def safe(text: str) -> str:
