@@ -49,7 +49,7 @@ DROPPED = {
 }
 """Filters of ours by the kind of row that they are after."""
 NOTHING_PERSONAL = PersonalConfig(**dict.fromkeys(PersonalConfig.model_fields, "keep"))
-SECTION = CorpusConfig(personal=NOTHING_PERSONAL, domain=DomainConfig(relevance=0.15))
+SECTION = CorpusConfig(personal=NOTHING_PERSONAL, domain=DomainConfig(terms=tuple(map(str, TERMS)), relevance=0.15))
 
 Dropped = dict[int, str]
 """Number of a document -> kind of filter that dropped it."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from corpus_documents import TERMS
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import (
@@ -32,6 +31,8 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.word_tokenizers import WordTokenizer
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+
+from corpus_documents import TERMS
 
 FEWEST, RELEVANCE, MOST_DAMAGED = 40, 0.15, 0.01
 SAMPLE, AT_ONCE = 20_000, 512

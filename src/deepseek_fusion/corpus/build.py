@@ -177,7 +177,7 @@ class _Comparing:
         if terms or seeds:
             frequencies = Frequencies()
             for batch in store.batches(every=1 + len(store.places) // _SAMPLE):
-                frequencies.add(batch.words)
+                frequencies.add(batch)
             names, texts = _names(terms), _texts(seeds)
             self.domain = OffDomain(names, texts, frequencies, section.domain.relevance)
 

@@ -122,7 +122,7 @@ def _clean(place: str, field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise FusionError(f"{place}: `{field}` is {value!r:.40}, not text; put it in quotes.")
     text = unicodedata.normalize("NFC", value.strip())
-    for character in text:
+    for character in "" if text.isprintable() else text:
         category = unicodedata.category(character)
         if category in ("Zl", "Zp") or character in "\r\n":
             raise FusionError(f"{place}: `{field}` holds a line break; write it on one line.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,14 +82,15 @@ def test_slurm_makes_the_same(folder: Path, here: dict[str, bytes], monkeypatch:
         "#!/bin/bash\nscript=${@: -1}\n"
         'last=$(sed -n "s/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p" "$script")\n'
         'if grep -q launch_pickled_pipeline "$script"; then for ((n = 0; n <= last; n++)); do\n'
-        '  SLURM_ARRAY_TASK_ID=$n SLURM_ARRAY_JOB_ID=1 SLURM_NODEID=0 SLURM_JOB_NODELIST=node0 bash "$script" >&2 || exit 1\n'
+        "  export SLURM_ARRAY_TASK_ID=$n SLURM_ARRAY_JOB_ID=1 SLURM_NODEID=0 SLURM_JOB_NODELIST=node0\n"
+        '  bash "$script" >&2 || exit 1\n'
         "done; fi\necho Submitted batch job 1\n"
     )
     srun = folder / "bin" / "srun"
     srun.write_text('#!/bin/bash\nwhile [[ $1 != launch_pickled_pipeline ]]; do shift; done\nexec "$@"\n')
     for program in (sbatch, srun):
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    scripts = Path(os.sys.executable).parent  # type: ignore[attr-defined]
+    scripts = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{scripts}:{os.environ['PATH']}")
     assert made(folder, "slurm", Executor("slurm", tasks=2, partition="cpu")) == here
 

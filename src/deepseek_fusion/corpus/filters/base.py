@@ -10,8 +10,10 @@ from hashlib import blake2b
 from typing import ClassVar
 
 from deepseek_fusion.corpus.documents import Document, Level, Rejected
+from deepseek_fusion.corpus.features import counted
 from deepseek_fusion.corpus.minhash import Signatures, signatures
-from deepseek_fusion.corpus.words import Words
+from deepseek_fusion.corpus.words import Places, Words
+from deepseek_fusion.knowledge.language import Language
 
 
 class Batch:
@@ -40,6 +42,16 @@ class Batch:
     def digests(self) -> list[bytes]:
         """Equal for texts that differ in case, width of characters and spaces at most."""
         return [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in self.words.folded]
+
+    @cached_property
+    def languages(self) -> list[Language]:
+        """The language of each."""
+        return self.words.languages
+
+    @cached_property
+    def features(self) -> tuple[Places, Places, Places]:
+        """Each feature of each text once: its number, its text, and how often it occurs there."""
+        return counted(self.words)
 
     @cached_property
     def signatures(self) -> Signatures:

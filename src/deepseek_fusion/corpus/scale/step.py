@@ -11,7 +11,7 @@ from deepseek_fusion.corpus.shards import Shards
 
 
 class ReadShards(PipelineStep):
-    """Each task does every n-th job, if it is not done, by one process; the rows go to a folder that all tasks share."""
+    """Each task does every n-th job, if it is not done, by one process; rows go to a folder that all tasks share."""
 
     name = "Read documents"
     type = "READER"
