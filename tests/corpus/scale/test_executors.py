@@ -16,8 +16,14 @@ from deepseek_fusion.corpus.build import build_corpus, build_corpus_by
 from deepseek_fusion.corpus.shards import Shards
 
 pytest.importorskip("datatrove", reason="the extra `scale` is not installed")
-# Its workers leave sockets and processes to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+# Its workers leave sockets to the garbage collector, and it speaks to Ray in a way that Ray warns of: as an error, that
+# ends a thread that datatrove then waits on for ever
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:placement_group:DeprecationWarning",
+    "ignore::FutureWarning",
+)
 
 from deepseek_fusion.corpus.scale.executors import Executor  # noqa: E402  the package may be missing
 
