@@ -15,6 +15,8 @@ from deepseek_fusion.corpus.minhash import Signatures, signatures
 from deepseek_fusion.corpus.words import Places, Words
 from deepseek_fusion.knowledge.language import Language
 
+_SPACES = [character for character in map(chr, range(128)) if character.isspace()]
+
 
 class Batch:
     """Documents that follow each other, and what several filters want to know of them.
@@ -36,7 +38,7 @@ class Batch:
     @cached_property
     def characters(self) -> list[int]:
         """How many characters each has, spaces aside."""
-        return [sum(map(len, document.text.split())) for document in self.documents]
+        return [_visible(document.text) for document in self.documents]
 
     @cached_property
     def digests(self) -> list[bytes]:
@@ -57,6 +59,12 @@ class Batch:
     def signatures(self) -> Signatures:
         """[N, 128] for the estimate of how similar two texts are."""
         return signatures(self.words)
+
+
+def _visible(text: str) -> int:
+    if text.isascii():  # ten times faster than to split it
+        return len(text) - sum(map(text.count, _SPACES))
+    return sum(map(len, text.split()))
 
 
 @dataclass(frozen=True)

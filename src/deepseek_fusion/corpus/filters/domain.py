@@ -40,7 +40,9 @@ class Frequencies:
 
     def weights(self) -> Weights:
         """The weight of each feature: the rarer the higher (IDF as in BM25, Robertson and Zaragoza 2009)."""
-        return np.log1p((self.texts - self.counts + 0.5) / (self.counts + 0.5))
+        counts = np.arange(self.texts + 1)  # few beside the features
+        weights: Weights = np.log1p((self.texts - counts + 0.5) / (counts + 0.5))
+        return weights[self.counts.astype(np.int64)]
 
 
 class OffDomain(Filter):
