@@ -81,20 +81,22 @@ def test_ray_makes_the_same(folder: Path, here: dict[str, bytes]) -> None:
 
 @pytest.mark.slow
 def test_slurm_makes_the_same(folder: Path, here: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no cluster in a test: a program in the place of `sbatch` runs the tasks of the array one by one."""
+    """There is no cluster in a test: programs in the place of its own run the tasks of the array one by one."""
     sbatch = folder / "bin" / "sbatch"
     sbatch.parent.mkdir()
     sbatch.write_text(
         "#!/bin/bash\nscript=${@: -1}\n"
         'last=$(sed -n "s/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p" "$script")\n'
         'if grep -q launch_pickled_pipeline "$script"; then for ((n = 0; n <= last; n++)); do\n'
-        "  export SLURM_ARRAY_TASK_ID=$n SLURM_ARRAY_JOB_ID=1 SLURM_NODEID=0 SLURM_JOB_NODELIST=node0\n"
+        "  export SLURM_ARRAY_TASK_ID=$n SLURM_ARRAY_JOB_ID=1 SLURM_NODEID=0 SLURM_NODELIST=node0\n"
         '  bash "$script" >&2 || exit 1\n'
         "done; fi\necho Submitted batch job 1\n"
     )
     srun = folder / "bin" / "srun"
     srun.write_text('#!/bin/bash\nwhile [[ $1 != launch_pickled_pipeline ]]; do shift; done\nexec "$@"\n')
-    for program in (sbatch, srun):
+    scontrol = folder / "bin" / "scontrol"
+    scontrol.write_text("#!/bin/bash\necho node0\n")
+    for program in (sbatch, srun, scontrol):
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     scripts = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{scripts}:{os.environ['PATH']}")
