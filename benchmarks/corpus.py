@@ -48,7 +48,7 @@ DROPPED = {
     "off_domain": "content",
 }
 """Filters of ours by the kind of row that they are after."""
-NOTHING_PERSONAL = PersonalConfig(**dict.fromkeys(PersonalConfig.model_fields, "keep"))
+NOTHING_PERSONAL = PersonalConfig.model_validate(dict.fromkeys(PersonalConfig.model_fields, "keep"))
 SECTION = CorpusConfig(personal=NOTHING_PERSONAL, domain=DomainConfig(terms=tuple(map(str, TERMS)), relevance=0.15))
 
 Dropped = dict[int, str]

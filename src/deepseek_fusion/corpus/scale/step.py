@@ -10,7 +10,7 @@ from datatrove.pipeline.base import PipelineStep
 from deepseek_fusion.corpus.shards import Shards
 
 
-class ReadShards(PipelineStep):  # type: ignore[misc]  an untyped library
+class ReadShards(PipelineStep):  # type: ignore[misc]
     """Each task does every n-th job, if it is not done, by one process; rows go to a folder that all tasks share."""
 
     name = "Read documents"
