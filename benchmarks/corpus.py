@@ -28,7 +28,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from corpus_datatrove import filter_with_datatrove
 from corpus_documents import TERMS, Planted, write_documents
 from deepseek_fusion.core.artifacts import read_jsonl
 from deepseek_fusion.core.events import say
@@ -87,6 +86,8 @@ def _starts(folder: Path) -> dict[str, int]:
 
 
 def _compared(documents: int, rounds: int) -> list[Row]:
+    from corpus_datatrove import filter_with_datatrove  # not in the process whose memory is measured
+
     sides: list[Callable[[Path, Path], Dropped]] = [ours, filter_with_datatrove]
     seconds: list[list[float]] = [[], []]
     dropped: list[Dropped] = [{}, {}]
