@@ -24,6 +24,7 @@ FLOORS = {
     "doctor": 7,
     "pipeline": 7,
     "looking": 7,
+    "cleaning": 7,
     "cli": 8,
     "__main__": 9,
 }

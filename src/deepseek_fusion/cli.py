@@ -13,6 +13,7 @@ import typer
 import typer.core
 
 from deepseek_fusion import __version__
+from deepseek_fusion.cleaning import corpus
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.looking import diff, graph
 
@@ -223,6 +224,7 @@ def doctor(project: ProjectArgument, overrides: SetOption = None) -> None:
             typer.echo(f"  {name:<28} {value}")
 
 
+app.add_typer(corpus, name="corpus")
 app.add_typer(graph, name="graph")
 app.command()(diff)
 

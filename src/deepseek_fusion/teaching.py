@@ -13,7 +13,7 @@ from deepseek_fusion.core.artifacts import Artifact, read_json
 from deepseek_fusion.core.config import Config, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import say
-from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.run import Run, Stage
 from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.core.settings.phases import ALONE, DistilConfig
 from deepseek_fusion.core.source import Source
@@ -75,12 +75,12 @@ class Taught:
         return Taught(self.lessons, [*self.adapters, made[-1]], self.parts or (made if len(made) > 1 else []))
 
 
-def read_corpus(config: Config, run: Run, more: tuple[str, ...] = ()) -> Artifact:
-    """The corpus of the project's documents, and of more."""
+def read_corpus(config: Config, run: Run, more: tuple[str, ...] = (), make: Stage[...] = build_corpus) -> Artifact:
+    """The corpus of the project's documents, and of more; `make` may read them elsewhere."""
     section = config.corpus
     named = (section.domain.terms, section.domain.seeds, section.exams)
     others = (Source(patterns, config.folder) if patterns else None for patterns in named)
-    return run.step(build_corpus, section, Source((*config.documents, *more), config.folder), *others)
+    return run.step(make, section, Source((*config.documents, *more), config.folder), *others)
 
 
 def sat(config: Config, run: Run, ground: Ground, model: ModelSource, adapter: Artifact | None) -> Artifact:

@@ -120,6 +120,16 @@ def test_a_release_without_heads_predicts_nothing(tmp_path: Path) -> None:
     one_sentence(fusion("predict", " ", "--release", tmp_path), "predict: a text is empty")
 
 
+def test_the_corpus_alone(project: Project) -> None:
+    file = project()
+    (file.parent / "notes.txt").write_text("感冒的症状是发烧，" * 9, encoding="utf-8")
+    done = fusion("corpus", "build", file)
+    assert done.exit_code == 0, done.stderr
+    assert "kept." in done.stdout
+    again = fusion("corpus", "build", file, "--executor", "slurm")
+    assert again.exit_code == 0, "the corpus is there, wherever it was read"
+
+
 def test_a_newer_work_folder_is_refused_and_untouched(project: Project) -> None:
     file = project()
     (file.parent / "work").mkdir()

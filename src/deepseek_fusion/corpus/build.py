@@ -1,16 +1,20 @@
 """The stage that turns the user's documents into clean rows.
 
 It goes through the documents twice. First every file becomes rows, text by text, with what can be said of each text
-alone (`rows.py`, in several processes); then the texts that passed are compared with each other and with the domain.
-Neither pass holds more than a batch in memory, beside 256 bytes a row.
+alone (`rows.py`, in several processes or on several machines), and the rows go to disk, so that a killed run reads no
+file again that it had finished (`shards.py`); then the texts that passed are compared with each other and with the
+domain. Neither pass holds more than a batch in memory, beside 256 bytes a row.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +24,7 @@ import pyarrow.parquet
 from deepseek_fusion.core.artifacts import room_on_disk, write_json
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import track
-from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.run import Stage, stage
 from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.documents import Document, Rejected
@@ -33,7 +37,7 @@ from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
-from deepseek_fusion.corpus.workers import read_rows
+from deepseek_fusion.corpus.shards import Shards
 from deepseek_fusion.knowledge.sources.readers import read_knowledge
 
 HELD_OUT_EVERY = 20
@@ -55,7 +59,11 @@ _SAMPLE = 20_000  # documents that the frequencies of words are counted in
 _LONGEST_TERM = 8  # words; a longer object of a fact is a sentence
 
 
-@stage("corpus", version=2)
+Reading = Callable[[Shards], None]
+"""Does all jobs that are not done."""
+
+
+@stage("corpus", version=3, resumable=True)
 def build_corpus(
     out: Path,
     section: CorpusConfig,
@@ -80,12 +88,30 @@ def build_corpus(
     Raises:
         FusionError: there are documents and every one was rejected, or one needs a package that is not installed.
     """
-    store = _Store(out / "passed.arrow")
-    with room_on_disk(out), ledger(out / "rejected.jsonl") as book:
-        _read(source, section, _files(exams), store, book)
+    _build(_read, out, section, source, terms, seeds, exams)
+
+
+def build_corpus_by(read: Reading) -> Stage[...]:
+    """The same stage with the same result, but files are read by `read`, such as other machines do (`scale/`)."""
+    return replace(build_corpus, make=partial(_build, read))
+
+
+def _build(
+    read: Reading,
+    out: Path,
+    section: CorpusConfig,
+    source: Source,
+    terms: Source | None = None,
+    seeds: Source | None = None,
+    exams: Source | None = None,
+) -> None:
+    shards = Shards(out / "shards", _files(source), section, _files(exams))
+    store = _Store(shards.folder / "passed")
+    with room_on_disk(out), ledger(shards.folder / "rejected") as book:
+        read(shards)
+        _sort_out(shards, store, book)
         filters = _Comparing(section, store, terms, seeds)
         kept = _write(out, store, filters, book)
-    store.path.unlink()
     rejected = sum(book.counts.values())
     if book.first and not kept:
         raise FusionError(
@@ -101,6 +127,8 @@ def build_corpus(
     }
     write_json(out / "summary.json", summary)
     write_funnel(out / "funnel.html", section, summary, book, np.concatenate((_short(book), *store.scores)))
+    (shards.folder / "rejected").replace(out / "rejected.jsonl")
+    shutil.rmtree(shards.folder)
 
 
 class _Store:
@@ -149,7 +177,7 @@ class _Comparing:
         if terms or seeds:
             frequencies = Frequencies()
             for batch in store.batches(every=1 + len(store.places) // _SAMPLE):
-                frequencies.add(batch.words)
+                frequencies.add(batch)
             names, texts = _names(terms), _texts(seeds)
             self.domain = OffDomain(names, texts, frequencies, section.domain.relevance)
 
@@ -164,25 +192,22 @@ class _Comparing:
         return {**scores, "relevance": self.domain.scores(batch)} if self.domain else scores
 
 
-def _read(source: Source, section: CorpusConfig, exams: Sequence[File], store: _Store, book: Ledger) -> None:
+def _read(shards: Shards) -> None:
+    with track("Reading documents") as progress:
+        for count in shards.fill(shards.missing()):
+            progress.advance(count)
+
+
+def _sort_out(shards: Shards, store: _Store, book: Ledger) -> None:
+    """Part what nothing rejected so far, and no earlier text equals, from the rest."""
     exact = ExactDuplicate()
-    count = 0
-    with (
-        track("Reading documents") as progress,
-        pyarrow.OSFile(str(store.path), "wb") as sink,
-        pyarrow.ipc.new_file(sink, SCHEMA) as writer,
-    ):
-        for rows in read_rows(_files(source), section, exams):
-            if isinstance(rows, Rejected):
-                book.add(rows)
-                continue
+    with pyarrow.OSFile(str(store.path), "wb") as sink, pyarrow.ipc.new_file(sink, SCHEMA) as writer:
+        for rows in shards.batches():
             passed = _sorted_out(rows, book)
             batch = StoredBatch(passed, len(store.places))
             kept = _without_rejected(batch, [exact], book)
             passed = passed.filter(kept)
             store.add(StoredBatch(passed, len(store.places)), passed, writer)
-            count += len(rows)
-            progress.advance(len(rows), kept=len(store.places))
 
 
 def _sorted_out(rows: pyarrow.RecordBatch, book: Ledger) -> pyarrow.RecordBatch:

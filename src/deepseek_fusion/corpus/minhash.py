@@ -18,6 +18,7 @@ BINS = 128
 _GRAM = 5
 _RECALL = 0.99  # of pairs at the threshold
 _AT_ONCE = 4096  # pairs that are compared at a time
+_PROBES = 64  # at once
 _EMPTY = np.uint64(2**64 - 1)
 
 
@@ -30,13 +31,16 @@ def signatures(words: Words) -> Signatures:
     full_NB = smallest_NB != _EMPTY
     values_NB = smallest_NB.astype(np.uint16)
     rows, bins = np.nonzero(~full_NB & full_NB.any(1, keepdims=True))
-    probe = 0
+    probe, more = 0, 1
     while len(rows):
-        # An empty bin borrows from a full one, chosen by its own number alone
-        chosen = (mixed((bins + BINS * probe).astype(np.uint64)) % BINS).astype(np.int64)
-        found = full_NB[rows, chosen]
-        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen[found]]
-        rows, bins, probe = rows[~found], bins[~found], probe + 1
+        # An empty bin borrows from a full one, by its own number alone; the fewer still ask, the more at once
+        probes = np.arange(probe, probe + more)[:, None]
+        chosen_PK = (mixed((bins + BINS * probes).astype(np.uint64)) % BINS).astype(np.int64)
+        full_PK = full_NB[rows, chosen_PK]
+        first, found = full_PK.argmax(0), full_PK.any(0)
+        chosen = chosen_PK[first, np.arange(len(rows))][found]
+        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen]
+        rows, bins, probe, more = rows[~found], bins[~found], probe + more, min(2 * more, _PROBES)
     values_NB[~full_NB.any(1)] = 0
     return values_NB
 

@@ -103,7 +103,7 @@ class Mask:
             text: any.
             known: (kind, value) of what the record itself says about the person.
         """
-        found = [span for span in find_personal(text, known) if span[2] in self.wanted]
+        found = [span for span in find_personal(text, known) if span[2] in self.wanted] if self.wanted else []
         if not found:
             return text, Counter()
         labels = LABELS[language_of(text)]

@@ -24,6 +24,8 @@ from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.personal import Mask
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
+from deepseek_fusion.corpus.words import Places
+from deepseek_fusion.knowledge.language import Language
 
 SCHEMA = pyarrow.schema(
     {
@@ -37,6 +39,7 @@ SCHEMA = pyarrow.schema(
         "masked": pyarrow.string(),  # JSON, how much of each kind
         "digest": pyarrow.binary(16),
         "signature": pyarrow.binary(2 * BINS),
+        "features": pyarrow.binary(),  # [F, 2] numbers and how often, if there is a domain
         "level": pyarrow.string(),
         "filter": pyarrow.string(),
         "reason": pyarrow.string(),
@@ -44,7 +47,8 @@ SCHEMA = pyarrow.schema(
     }
 )
 _ROWS, _CHARACTERS, _SECONDS = 512, 1 << 20, 5.0
-"""A batch is full with so many rows, or so much text, or after so long."""
+"""A batch is full with so many rows, or so much text; how long it took must not matter, or no two runs are alike. While
+it fills, there is a sign of life after so long."""
 
 
 class File(NamedTuple):
@@ -55,7 +59,7 @@ class File(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A file was begun, or rows are there that end all files before `file`."""
+    """A file was begun or goes on, or rows are there that end all files before `file`."""
 
     file: int
     rows: pyarrow.RecordBatch | None
@@ -75,6 +79,7 @@ class Rows:
     def __init__(self, section: CorpusConfig, exams: Sequence[File]) -> None:
         self.fields = Fields(section.text_field, section.keep_fields)
         self.mask = Mask(section.personal)
+        self.has_domain = bool(section.domain.terms or section.domain.seeds)
         self.filters: list[Filter] = [TooShort(section.min_characters), Damaged(), OtherLanguage(section.languages)]
         if exams:
             items = (item for exam in exams for item in exam_items(exam.path, exam.name))
@@ -93,9 +98,12 @@ class Rows:
             for item in self._read(file):
                 items.append(item)
                 size += len(item.text) if isinstance(item, Document) else 0
-                if len(items) >= _ROWS or size >= _CHARACTERS or time.monotonic() - since > _SECONDS:
+                if len(items) >= _ROWS or size >= _CHARACTERS:
                     yield Event(number, self.batch(items))
                     items, size, since = [], 0, time.monotonic()
+                elif time.monotonic() - since > _SECONDS:
+                    yield Event(number, None)
+                    since = time.monotonic()
         if items:
             yield Event(len(files), self.batch(items))
 
@@ -109,7 +117,8 @@ class Rows:
                 documents.append(document)
                 masked.append(found)
         batch = Batch(documents)
-        judged = iter(_rows(batch, map(self._judged, documents, masked, sift(batch, self.filters)), masked))
+        rejected = map(self._judged, documents, masked, sift(batch, self.filters))
+        judged = iter(_rows(batch, rejected, masked, _packed(batch) if self.has_domain else None))
         rows = [next(judged) if isinstance(item, Document) else self._unread(item) for item in items]
         return pyarrow.RecordBatch.from_pylist(rows, SCHEMA)
 
@@ -132,7 +141,19 @@ class Rows:
             yield Rejected(file.name, None, "reader", "takes more memory than a file may", level="reading")
 
 
-def _rows(batch: Batch, judged: Iterable[Rejected | None], masked: Iterable[Counter[str]]) -> Iterator[dict[str, Any]]:
+def _packed(batch: Batch) -> list[bytes]:
+    features, text, times = batch.features
+    table = np.stack((features, times), axis=1).astype(np.uint32)
+    ends = np.searchsorted(text, np.arange(1, len(batch.documents)))
+    return [part.tobytes() for part in np.split(table, ends)]
+
+
+def _rows(
+    batch: Batch,
+    judged: Iterable[Rejected | None],
+    masked: Iterable[Counter[str]],
+    features: Sequence[bytes] | None,
+) -> Iterator[dict[str, Any]]:
     for number, (document, rejected, found) in enumerate(zip(batch.documents, judged, masked, strict=True)):
         if rejected is not None:
             yield {**_rejected_row(rejected), "characters": batch.characters[number]}
@@ -148,6 +169,7 @@ def _rows(batch: Batch, judged: Iterable[Rejected | None], masked: Iterable[Coun
             "masked": json.dumps(found) if found else None,
             "digest": batch.digests[number],
             "signature": batch.signatures[number].tobytes(),
+            "features": features and features[number],
         }
 
 
@@ -161,6 +183,11 @@ def _rejected_row(rejected: Rejected) -> dict[str, Any]:
         "reason": safe(rejected.reason),
         "score": rejected.score,
     }
+
+
+def unread_rows(rejected: Rejected) -> pyarrow.RecordBatch:
+    """The row of a file that no process lived to read."""
+    return pyarrow.RecordBatch.from_pylist([_rejected_row(rejected)], SCHEMA)
 
 
 def safe(text: str) -> str:
@@ -181,6 +208,22 @@ class StoredBatch(Batch):
         """As they were stored."""
         stored: list[bytes] = self.rows.column("digest").to_pylist()
         return stored
+
+    @cached_property
+    def languages(self) -> list[Language]:
+        """As they were stored."""
+        stored: list[Language] = self.rows.column("language").to_pylist()
+        return stored
+
+    @cached_property
+    def features(self) -> tuple[Places, Places, Places]:
+        """As they were stored, if the section named a domain."""
+        if self.rows.column("features").null_count:
+            return super().features
+        stored = self.rows.column("features").to_pylist()
+        table = np.frombuffer(b"".join(stored), np.uint32).reshape(-1, 2).astype(np.int64)
+        counts = [len(each) // 8 for each in stored]
+        return table[:, 0], np.repeat(np.arange(len(stored)), counts), table[:, 1]
 
     @cached_property
     def signatures(self) -> Signatures:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ _LAST = 0x40000  # no letter lies beyond
 _LETTER, _HAN_CHARACTER, _DIGIT = 1, 2, 3
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _LONGEST = 64  # characters of a word that are told apart by their place
+_SPAN = 1 << 15  # characters whose sums fit into the cache
 
 
 class Words:
@@ -49,8 +51,9 @@ class Words:
         self.folded = folded
         self.hashes = _hashes(codes, starts, ends)
         self.codes, self.borders = codes, borders
-        self.text: Places = self.text_at(starts)
-        self.counts: Places = np.bincount(self.text, minlength=len(texts))
+        self.size = len(texts)
+        self.counts: Places = self._counts(starts)
+        self.text: Places = np.repeat(np.arange(self.size), self.counts)
         self.is_han = kind[starts] == _HAN_CHARACTER
         self.is_number = kind[starts] == _DIGIT
         self.letters = np.flatnonzero(kind == _LETTER)
@@ -61,12 +64,16 @@ class Words:
         """The text that each place among the code points is in."""
         return np.searchsorted(self.borders, places)
 
+    def _counts(self, places: Places) -> Places:
+        """[N] how many of the places among the code points, which are in order, each text has."""
+        ends = np.append(np.searchsorted(places, self.borders), len(places))[: self.size]
+        return np.diff(ends, prepend=0)
+
     @cached_property
     def languages(self) -> list[Language]:
         """What `language_of` says of each text."""
-        size = len(self.counts)
-        letters = np.bincount(self.text_at(self.letters), minlength=size)
-        han = np.bincount(self.text[self.is_han], minlength=size)
+        letters = self._counts(self.letters)
+        han = np.bincount(self.text[self.is_han], minlength=self.size)
         return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
 
     @cached_property
@@ -104,19 +111,44 @@ def _borders(kind: npt.NDArray[np.uint8]) -> tuple[Places, Places]:
 
 
 def _hashes(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
-    """A polynomial of the characters of each word."""
+    """A polynomial of the characters of each word.
+
+    It is the difference of two sums over all characters so far, divided by the power that the word begins with.
+    """
+    hashes = np.zeros(len(starts), np.uint64)
+    powers, inverses = _powers()
+    lasts = np.minimum(ends, starts + _LONGEST - 1)
+    parts = np.searchsorted(starts, np.arange(0, len(codes) + _SPAN, _SPAN))
+    for number, (first, stop) in enumerate(pairwise(parts.tolist())):
+        begin = number * _SPAN
+        letters = codes[begin : begin + _SPAN + _LONGEST].astype(np.uint64) + np.uint64(1)
+        sums = np.zeros(len(letters) + 1, np.uint64)
+        np.cumsum(letters * powers[: len(letters)], out=sums[1:])
+        begins = starts[first:stop] - begin
+        hashes[first:stop] = (sums[lasts[first:stop] + 1 - begin] - sums[begins]) * inverses[begins]
+    is_long = ends > lasts
+    hashes[is_long] = _long_hashes(codes, starts[is_long], ends[is_long])
+    return mixed(hashes)
+
+
+def _long_hashes(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
+    """The same of words with more characters than are told apart by their place."""
     if not len(starts):
         return np.zeros(0, np.uint64)
     lengths = ends - starts + 1
     offsets = np.cumsum(lengths) - lengths
     within = np.arange(lengths.sum()) - np.repeat(offsets, lengths)
-    letters = codes[np.repeat(starts, lengths) + within].astype(np.uint64)
-    return mixed(np.add.reduceat((letters + np.uint64(1)) * _powers()[within % _LONGEST], offsets))
+    letters = codes[np.repeat(starts, lengths) + within].astype(np.uint64) + np.uint64(1)
+    return np.add.reduceat(letters * _powers()[0][within % _LONGEST], offsets)
 
 
 @cache
-def _powers() -> Hashes:
-    return np.multiply.accumulate(np.full(_LONGEST, _BASE))
+def _powers() -> tuple[Hashes, Hashes]:
+    """The powers of the base from the first, and those of its inverse from the zeroth."""
+    powers = np.full(_SPAN + _LONGEST, _BASE)
+    inverses = np.full(_SPAN + _LONGEST, pow(int(_BASE), -1, 1 << 64), np.uint64)
+    inverses[0] = 1
+    return np.multiply.accumulate(powers), np.multiply.accumulate(inverses)
 
 
 @cache

@@ -40,26 +40,46 @@ def read_rows(
 ) -> Iterator[Read]:
     """The rows of all files in order, and a rejection for each file that a process died of.
 
-    A few plain files are read here; anything else by processes, as many as OMP_NUM_THREADS or the cores.
+    Raises:
+        FusionError: as `read_jobs` does.
+    """
+    found = read_jobs(list(jobs_of(files)), section, exams, patience=patience)
+    yield from (rows for _, rows in found if rows is not None)
+
+
+def read_jobs(
+    jobs: Sequence[Sequence[File]],
+    section: CorpusConfig,
+    exams: Sequence[File],
+    processes: int | None = None,
+    patience: float = PATIENCE,
+) -> Iterator[tuple[int, Read | None]]:
+    """The same job by job: the number of the job with its rows, and with None at its end.
+
+    A few plain files are read here; anything else by processes, as many as OMP_NUM_THREADS or the cores if not said.
 
     Raises:
         FusionError: a file or an exam may not be opened, or a package of the `text` extra is needed and missing.
     """
+    files = [file for job in jobs for file in job]
     if all(file.path.suffix.lower() in SAFE for file in files) and sum(map(_size, files)) < _SMALL:
-        yield from (rows for _, rows in Rows(section, exams).of(files) if rows is not None)
+        here = Rows(section, exams)
+        for number, job in enumerate(jobs):
+            yield from ((number, rows) for _, rows in here.of(job) if rows is not None)
+            yield number, None
         return
-    jobs = list(_jobs(files))
     settings = {"section": dict(as_tree(section)), "exams": _named(exams)}
-    count = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    processes = processes or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     crew = _Crew(jobs, settings, patience)
-    crew.start(min(count, len(jobs)))
+    crew.start(min(processes, len(jobs)))
     try:
         yield from crew.answers()
     finally:
         crew.stop()
 
 
-def _jobs(files: Sequence[File]) -> Iterator[list[File]]:
+def jobs_of(files: Sequence[File]) -> Iterator[list[File]]:
+    """The files in their order, in jobs of so many files or bytes."""
     job: list[File] = []
     size = 0
     for file in files:
@@ -83,7 +103,7 @@ def _named(files: Sequence[File]) -> list[list[str]]:
 class _Crew:
     """Threads that each look after one process, and hand on what it answers, job by job."""
 
-    def __init__(self, jobs: list[list[File]], settings: dict[str, Any], patience: float) -> None:
+    def __init__(self, jobs: Sequence[Sequence[File]], settings: dict[str, Any], patience: float) -> None:
         self.jobs = jobs
         self.settings = settings
         self.patience = patience
@@ -109,13 +129,16 @@ class _Crew:
         for thread in self.threads:
             thread.join()
 
-    def answers(self) -> Iterator[Read]:
-        """What the jobs give, in their order."""
-        for queue in self.queues:
-            while (answer := queue.get()) is not None:
+    def answers(self) -> Iterator[tuple[int, Read | None]]:
+        """What the jobs give, in their order, and None at the end of each."""
+        for number, queue in enumerate(self.queues):
+            answer: Read | Exception | None = queue.get()
+            while answer is not None:
                 if isinstance(answer, Exception):
                     raise answer
-                yield answer
+                yield number, answer
+                answer = queue.get()
+            yield number, None
 
     def _work(self) -> None:
         process: _Process | None = None

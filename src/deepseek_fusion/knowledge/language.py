@@ -29,4 +29,5 @@ def tokens(text: str) -> list[str]:
 
 def fold(name: str) -> str:
     """The form in which two spellings of a name are the same: NFKC, case-folded, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    folded = name.lower() if name.isascii() else unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(folded.split())

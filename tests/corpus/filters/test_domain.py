@@ -28,7 +28,7 @@ def batch(texts: list[str]) -> Batch:
 
 def filter_of(terms: list[str], seeds: list[str], threshold: float = 0.3) -> OffDomain:
     frequencies = Frequencies()
-    frequencies.add(batch([*MEDICAL, *OTHER]).words)
+    frequencies.add(batch([*MEDICAL, *OTHER]))
     return OffDomain(terms, seeds, frequencies, threshold)
 
 

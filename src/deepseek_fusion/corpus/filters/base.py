@@ -10,8 +10,12 @@ from hashlib import blake2b
 from typing import ClassVar
 
 from deepseek_fusion.corpus.documents import Document, Level, Rejected
+from deepseek_fusion.corpus.features import counted
 from deepseek_fusion.corpus.minhash import Signatures, signatures
-from deepseek_fusion.corpus.words import Words
+from deepseek_fusion.corpus.words import Places, Words
+from deepseek_fusion.knowledge.language import Language
+
+_SPACES = [character for character in map(chr, range(128)) if character.isspace()]
 
 
 class Batch:
@@ -34,7 +38,7 @@ class Batch:
     @cached_property
     def characters(self) -> list[int]:
         """How many characters each has, spaces aside."""
-        return [sum(map(len, document.text.split())) for document in self.documents]
+        return [_visible(document.text) for document in self.documents]
 
     @cached_property
     def digests(self) -> list[bytes]:
@@ -42,9 +46,25 @@ class Batch:
         return [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in self.words.folded]
 
     @cached_property
+    def languages(self) -> list[Language]:
+        """The language of each."""
+        return self.words.languages
+
+    @cached_property
+    def features(self) -> tuple[Places, Places, Places]:
+        """Each feature of each text once: its number, its text, and how often it occurs there."""
+        return counted(self.words)
+
+    @cached_property
     def signatures(self) -> Signatures:
         """[N, 128] for the estimate of how similar two texts are."""
         return signatures(self.words)
+
+
+def _visible(text: str) -> int:
+    if text.isascii():  # ten times faster than to split it
+        return len(text) - sum(map(text.count, _SPACES))
+    return sum(map(len, text.split()))
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,9 @@ class OtherLanguage(Filter):
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the language."""
         words = batch.words
-        scripts = _of_scripts(words).argmax(1)
-        is_other = _of_scripts(words).max(1) > self._MOST * np.array([len(text) for text in words.folded])
+        counts = _of_scripts(words)
+        scripts = counts.argmax(1)
+        is_other = counts.max(1) > self._MOST * np.array([len(text) for text in words.folded])
         small = _small_words(words)
         most = small[:, 1:].argmax(1) + 1
         needed = np.maximum(np.maximum(self._FEWEST, self._SHARE * words.counts), self._LEAD * small[:, 0] + 1)
@@ -120,9 +121,9 @@ def _of_scripts(words: Words) -> npt.NDArray[np.int64]:
 
 
 @cache
-def _script_table() -> npt.NDArray[np.int64]:
+def _script_table() -> npt.NDArray[np.uint8]:
     """The number of the script of each code point, from 1; 0 for all others."""
-    table = np.zeros(0xD800, np.int64)
+    table = np.zeros(0xD800, np.uint8)
     for number, ranges in enumerate(_SCRIPTS.values(), start=1):
         for first, last in ranges:
             table[first : last + 1] = number

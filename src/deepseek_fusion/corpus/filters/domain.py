@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from deepseek_fusion.corpus.documents import Level
+from deepseek_fusion.corpus.documents import Document, Level
+from deepseek_fusion.corpus.features import BITS
 from deepseek_fusion.corpus.filters.base import Batch, Filter, Reason
-from deepseek_fusion.corpus.words import Hashes, Places, Words, mixed
 from deepseek_fusion.knowledge.language import language_of
 
-_BITS = 22  # features are told apart by so many bits of their hash
 _AT_ONCE = 2000
-_BIGRAM, _TRIGRAM = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
-
-_GRAMMAR = (
-    "a about above after again all also although am among an and any are as at be because been before being below "
-    "between both but by can could did do does doing done down due during each either else ever every few for from "
-    "further get had has have having he her here hers him his how however i if in into is it its just least less like "
-    "many may me might more most much must my near neither never no nor not now of off often on once one only or other "
-    "our out over own per quite rather same several shall she should since so some still such than that the their them "
-    "then there these they this those through thus to too toward two under until up upon us very via was we were what "
-    "when where whether which while who whom whose why will with within without would yet you your"
-)
 
 Weights = npt.NDArray[np.float64]
 
@@ -36,25 +23,26 @@ class Frequencies:
 
     def __init__(self) -> None:
         self.texts = 0
-        self.counts: Weights = np.zeros(1 << _BITS)
+        self.counts: Weights = np.zeros(1 << BITS)
 
-    def add(self, words: Words) -> None:
+    def add(self, batch: Batch) -> None:
         """Count more texts."""
-        features, _, _ = counted(words)
-        self.texts += len(words.counts)
-        np.add.at(self.counts, features, 1)
+        self.texts += len(batch.documents)
+        np.add.at(self.counts, batch.features[0], 1)
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Frequencies:
         """Count texts."""
         found = cls()
         for start in range(0, len(texts), _AT_ONCE):
-            found.add(Words(texts[start : start + _AT_ONCE]))
+            found.add(Batch([Document("", text) for text in texts[start : start + _AT_ONCE]]))
         return found
 
     def weights(self) -> Weights:
         """The weight of each feature: the rarer the higher (IDF as in BM25, Robertson and Zaragoza 2009)."""
-        return np.log1p((self.texts - self.counts + 0.5) / (self.counts + 0.5))
+        counts = np.arange(self.texts + 1)  # few beside the features
+        weights: Weights = np.log1p((self.texts - counts + 0.5) / (counts + 0.5))
+        return weights[self.counts.astype(np.int64)]
 
 
 class OffDomain(Filter):
@@ -72,6 +60,7 @@ class OffDomain(Filter):
 
     def __init__(self, terms: Sequence[str], seeds: Sequence[str], corpus: Frequencies, threshold: float) -> None:
         self.threshold = threshold
+        self.last: tuple[Batch, Weights] | None = None
         self.weights = corpus.weights()
         self.languages = {language_of(text) for text in (*terms, *seeds)}
         self.belongs: Weights = (Frequencies.of(terms).counts > 0).astype(float)
@@ -91,40 +80,17 @@ class OffDomain(Filter):
 
     def scores(self, batch: Batch) -> Weights:
         """[N] relevance from 0 to 1; NaN where the domain has no words of the language."""
-        features, text, times = counted(batch.words)
+        if self.last is None or self.last[0] is not batch:  # asked for the reasons, and for the columns
+            self.last = batch, self._scores(batch)
+        return self.last[1]
+
+    def _scores(self, batch: Batch) -> Weights:
+        features, text, times = batch.features
         weight = (1 + np.log(times)) * self.weights[features]
         size = len(batch.documents)
         whole = np.bincount(text, weight**2, size)
         inside = np.bincount(text, (weight * self.belongs[features]) ** 2, size)
         scores: Weights = np.sqrt(inside / np.maximum(whole, 1e-12))
-        unknown = [language not in self.languages for language in batch.words.languages]
+        unknown = [language not in self.languages for language in batch.languages]
         scores[unknown] = np.nan
         return scores
-
-
-def counted(words: Words) -> tuple[Places, Places, Places]:
-    """Each feature of each text once: its number, its text, and how often it occurs there."""
-    hashes, text = _features(words)
-    keys = (text.astype(np.uint64) << np.uint64(_BITS)) | (hashes >> np.uint64(64 - _BITS))
-    keys, times = np.unique(keys, return_counts=True)
-    return (keys & np.uint64((1 << _BITS) - 1)).astype(np.int64), (keys >> np.uint64(_BITS)).astype(np.int64), times
-
-
-@cache
-def _grammar() -> Hashes:
-    return Words([_GRAMMAR]).hashes
-
-
-def _features(words: Words) -> tuple[Hashes, Places]:
-    """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples."""
-    plain = ~words.is_han & ~words.is_number & ~np.isin(words.hashes, _grammar())
-    # [T] whether a word and the one after it are Han and stand together
-    pair = np.zeros(len(words.hashes), bool)
-    pair[:-1] = words.is_han[:-1] & words.is_han[1:] & words.follows[1:] & (words.text[:-1] == words.text[1:])
-    triple = np.zeros(len(words.hashes), bool)
-    triple[:-1] = pair[:-1] & pair[1:]
-    twos, threes = np.flatnonzero(pair), np.flatnonzero(triple)
-    pairs = mixed(words.hashes[twos] * _BIGRAM + words.hashes[twos + 1])
-    triples = (words.hashes[threes] * _BIGRAM + words.hashes[threes + 1]) * _TRIGRAM + words.hashes[threes + 2]
-    hashes = np.concatenate((words.hashes[plain], pairs, mixed(triples)))
-    return hashes, np.concatenate((words.text[plain], words.text[twos], words.text[threes]))

@@ -1,0 +1,51 @@
+"""What the domain level sees of a text: its words, and pairs and triples of Han characters, each as a number."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from deepseek_fusion.corpus.words import Hashes, Places, Words, mixed
+
+BITS = 22
+"""Features are told apart by so many bits of their hash."""
+_BIGRAM, _TRIGRAM = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
+
+_GRAMMAR = (
+    "a about above after again all also although am among an and any are as at be because been before being below "
+    "between both but by can could did do does doing done down due during each either else ever every few for from "
+    "further get had has have having he her here hers him his how however i if in into is it its just least less like "
+    "many may me might more most much must my near neither never no nor not now of off often on once one only or other "
+    "our out over own per quite rather same several shall she should since so some still such than that the their them "
+    "then there these they this those through thus to too toward two under until up upon us very via was we were what "
+    "when where whether which while who whom whose why will with within without would yet you your"
+)
+
+
+def counted(words: Words) -> tuple[Places, Places, Places]:
+    """Each feature of each text once: its number, its text, and how often it occurs there."""
+    hashes, text = _features(words)
+    keys = (text.astype(np.uint64) << np.uint64(BITS)) | (hashes >> np.uint64(64 - BITS))
+    keys, times = np.unique(keys, return_counts=True)
+    return (keys & np.uint64((1 << BITS) - 1)).astype(np.int64), (keys >> np.uint64(BITS)).astype(np.int64), times
+
+
+@cache
+def _grammar() -> Hashes:
+    return Words([_GRAMMAR]).hashes
+
+
+def _features(words: Words) -> tuple[Hashes, Places]:
+    """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples."""
+    plain = ~words.is_han & ~words.is_number & ~np.isin(words.hashes, _grammar())
+    # [T] whether a word and the one after it are Han and stand together
+    pair = np.zeros(len(words.hashes), bool)
+    pair[:-1] = words.is_han[:-1] & words.is_han[1:] & words.follows[1:] & (words.text[:-1] == words.text[1:])
+    triple = np.zeros(len(words.hashes), bool)
+    triple[:-1] = pair[:-1] & pair[1:]
+    twos, threes = np.flatnonzero(pair), np.flatnonzero(triple)
+    pairs = mixed(words.hashes[twos] * _BIGRAM + words.hashes[twos + 1])
+    triples = (words.hashes[threes] * _BIGRAM + words.hashes[threes + 1]) * _TRIGRAM + words.hashes[threes + 2]
+    hashes = np.concatenate((words.hashes[plain], pairs, mixed(triples)))
+    return hashes, np.concatenate((words.text[plain], words.text[twos], words.text[threes]))

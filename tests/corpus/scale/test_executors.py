@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.filtering import CorpusConfig, DomainConfig
+from deepseek_fusion.core.source import Source
+from deepseek_fusion.corpus.build import build_corpus, build_corpus_by
+from deepseek_fusion.corpus.shards import Shards
+
+pytest.importorskip("datatrove", reason="the extra `scale` is not installed")
+# Its workers leave sockets to the garbage collector, and it speaks to Ray in a way that Ray warns of: as an error, that
+# ends a thread that datatrove then waits on for ever
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:placement_group:DeprecationWarning",
+    "ignore::FutureWarning",
+)
+
+from deepseek_fusion.corpus.scale.executors import Executor  # noqa: E402  the package may be missing
+
+TEXT = "Gout, number {0}, is a disease of the joints; crystals of uric acid, seen in {1} of {0} cases, are its cause. "
+文 = "痛风第{0}例由单钠尿酸盐沉积所致，与嘌呤代谢紊乱及尿酸排泄减少直接相关，{1}天后关节痛缓解。"
+SECTION = CorpusConfig(domain=DomainConfig(relevance=0.1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Enough files for several jobs, duplicates across them, and bad ones."""
+    (tmp_path / "in").mkdir()
+    for number in range(150):
+        form = 文 if number % 3 else TEXT
+        text = "".join(form.format(number % 100, place) for place in range(number % 100, number % 100 + 6))
+        (tmp_path / "in" / f"{number:03}.html").write_text(f"<p>{text}</p>", encoding="utf-8")
+    (tmp_path / "in" / "050.pdf").write_bytes(b"%PDF-1.4 cut")
+    rows = [{"text": "short"}, {"text": "The bank sold its shares and the market fell sharply on Monday night."}]
+    (tmp_path / "in" / "100.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{", encoding="utf-8")
+    (tmp_path / "facts.csv").write_text(
+        "subject,relation,object\nGout,lab,uric acid\n痛风,检验,尿酸\n", encoding="utf-8"
+    )
+    return tmp_path
+
+
+def inputs(folder: Path) -> tuple[CorpusConfig, Source, Source]:
+    return SECTION, Source(("in",), folder), Source(("facts.csv",), folder)
+
+
+def made(folder: Path, name: str, executor: Executor | None) -> dict[str, bytes]:
+    make = build_corpus_by(executor) if executor else build_corpus
+    with Run(folder / name) as run:
+        artifact = run.step(make, *inputs(folder))
+    return {file.name: file.read_bytes() for file in artifact.path.iterdir() if file.name != "manifest.json"}
+
+
+@pytest.fixture
+def here(folder: Path) -> dict[str, bytes]:
+    """What one machine makes of it."""
+    files = made(folder, "here", None)
+    assert files.keys() == {"documents.parquet", "held_out.parquet", "rejected.jsonl", "summary.json", "funnel.html"}
+    assert json.loads(files["summary.json"])["rejected"].keys() >= {"reader", "too_short", "exact_duplicate"}
+    return files
+
+
+def test_processes_of_this_machine_make_the_same(folder: Path, here: dict[str, bytes]) -> None:
+    assert made(folder, "local", Executor("local", tasks=2)) == here
+
+
+@pytest.mark.slow
+def test_ray_makes_the_same(folder: Path, here: dict[str, bytes]) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    assert made(folder, "ray", Executor("ray", tasks=2)) == here
+
+
+@pytest.mark.slow
+def test_slurm_makes_the_same(folder: Path, here: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no cluster in a test: programs in the place of its own run the tasks of the array one by one."""
+    sbatch = folder / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(
+        "#!/bin/bash\nscript=${@: -1}\n"
+        'last=$(sed -n "s/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p" "$script")\n'
+        'if grep -q launch_pickled_pipeline "$script"; then for ((n = 0; n <= last; n++)); do\n'
+        "  export SLURM_ARRAY_TASK_ID=$n SLURM_ARRAY_JOB_ID=1 SLURM_NODEID=0 SLURM_NODELIST=node0\n"
+        '  bash "$script" >&2 || exit 1\n'
+        "done; fi\necho Submitted batch job 1\n"
+    )
+    srun = folder / "bin" / "srun"
+    srun.write_text('#!/bin/bash\nwhile [[ $1 != launch_pickled_pipeline ]]; do shift; done\nexec "$@"\n')
+    scontrol = folder / "bin" / "scontrol"
+    scontrol.write_text("#!/bin/bash\necho node0\n")
+    for program in (sbatch, srun, scontrol):
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    scripts = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{scripts}:{os.environ['PATH']}")
+    assert made(folder, "slurm", Executor("slurm", tasks=2, partition="cpu")) == here
+
+
+def test_slurm_needs_a_partition(folder: Path) -> None:
+    with pytest.raises(FusionError, match="--partition NAME"):
+        made(folder, "slurm", Executor("slurm", tasks=2))
+
+
+def test_a_part_that_is_missing_is_told(folder: Path, tmp_path: Path) -> None:
+    def lazy(shards: Shards) -> None:
+        list(shards.fill(shards.missing()[:1]))
+
+    with (
+        Run(folder / "lazy") as run,
+        pytest.raises(FusionError, match=r"shards: [12] of [23] parts of the documents are not read"),
+    ):
+        run.step(build_corpus_by(lazy), *inputs(folder))
