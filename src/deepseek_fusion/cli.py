@@ -249,7 +249,8 @@ def _label(config: Config, labeller: str | None, browser: bool) -> None:
     import getpass
 
     from deepseek_fusion.core.events import Console, listen
-    from deepseek_fusion.evaluation.consistency.labels import label_in_browser, label_in_terminal
+    from deepseek_fusion.core.labelling import label_in_browser
+    from deepseek_fusion.evaluation.consistency.labels import label_in_terminal
     from deepseek_fusion.pipeline import labelling
 
     with listen(Console()):
