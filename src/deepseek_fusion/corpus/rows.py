@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,10 +21,12 @@ from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
+from deepseek_fusion.corpus.filters.semantic import Incoherent, Judged, Mismatch, probabilities
 from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.personal import Mask
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
+from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
 
 SCHEMA = pyarrow.schema(
     {
@@ -37,6 +40,7 @@ SCHEMA = pyarrow.schema(
         "masked": pyarrow.string(),  # JSON, how much of each kind
         "digest": pyarrow.binary(16),
         "signature": pyarrow.binary(2 * BINS),
+        "probability": pyarrow.float32(),  # of the semantic level, null where it did not judge
         "level": pyarrow.string(),
         "filter": pyarrow.string(),
         "reason": pyarrow.string(),
@@ -67,15 +71,23 @@ class Rows:
     Args:
         section: what to read, mask and filter.
         exams: files of questions to keep clear of.
+        judge: the model of the semantic level; the packaged one if absent.
 
     Raises:
-        FusionError: an exam cannot be read.
+        FusionError: an exam or the judge cannot be read.
     """
 
-    def __init__(self, section: CorpusConfig, exams: Sequence[File]) -> None:
-        self.fields = Fields(section.text_field, section.keep_fields)
+    def __init__(self, section: CorpusConfig, exams: Sequence[File], judge: Path | None = None) -> None:
+        semantic = section.semantic
+        self.fields = Fields(section.text_field, section.keep_fields, semantic.question_field, semantic.answer_field)
         self.mask = Mask(section.personal)
         self.filters: list[Filter] = [TooShort(section.min_characters), Damaged(), OtherLanguage(section.languages)]
+        self.semantic: list[Judged] = []
+        if semantic.judges:
+            own = Judge.load(judge or PACKAGED)
+            kinds = {"answers": Mismatch, "passages": Incoherent}
+            self.semantic = [kinds[kind](own, semantic) for kind in semantic.judges]
+            self.filters += self.semantic
         if exams:
             items = (item for exam in exams for item in exam_items(exam.path, exam.name))
             self.filters.append(InExam(items, section.exam_words))
@@ -109,7 +121,8 @@ class Rows:
                 documents.append(document)
                 masked.append(found)
         batch = Batch(documents)
-        judged = iter(_rows(batch, map(self._judged, documents, masked, sift(batch, self.filters)), masked))
+        rejected = map(self._judged, documents, masked, sift(batch, self.filters))
+        judged = iter(_rows(batch, rejected, masked, probabilities(batch, self.semantic).tolist()))
         rows = [next(judged) if isinstance(item, Document) else self._unread(item) for item in items]
         return pyarrow.RecordBatch.from_pylist(rows, SCHEMA)
 
@@ -132,7 +145,9 @@ class Rows:
             yield Rejected(file.name, None, "reader", "takes more memory than a file may", level="reading")
 
 
-def _rows(batch: Batch, judged: Iterable[Rejected | None], masked: Iterable[Counter[str]]) -> Iterator[dict[str, Any]]:
+def _rows(
+    batch: Batch, judged: Iterable[Rejected | None], masked: Iterable[Counter[str]], sure: Sequence[float]
+) -> Iterator[dict[str, Any]]:
     for number, (document, rejected, found) in enumerate(zip(batch.documents, judged, masked, strict=True)):
         if rejected is not None:
             yield {**_rejected_row(rejected), "characters": batch.characters[number]}
@@ -148,6 +163,7 @@ def _rows(batch: Batch, judged: Iterable[Rejected | None], masked: Iterable[Coun
             "masked": json.dumps(found) if found else None,
             "digest": batch.digests[number],
             "signature": batch.signatures[number].tobytes(),
+            "probability": None if math.isnan(sure[number]) else sure[number],
         }
 
 

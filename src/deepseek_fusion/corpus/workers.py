@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
+from pathlib import Path
 from queue import Full, Queue
 from typing import Any, TypeAlias
 
@@ -36,20 +37,24 @@ Read: TypeAlias = pyarrow.RecordBatch | Rejected
 
 
 def read_rows(
-    files: Sequence[File], section: CorpusConfig, exams: Sequence[File], patience: float = PATIENCE
+    files: Sequence[File],
+    section: CorpusConfig,
+    exams: Sequence[File],
+    patience: float = PATIENCE,
+    judge: Path | None = None,
 ) -> Iterator[Read]:
     """The rows of all files in order, and a rejection for each file that a process died of.
 
     A few plain files are read here; anything else by processes, as many as OMP_NUM_THREADS or the cores.
 
     Raises:
-        FusionError: a file or an exam may not be opened, or a package of the `text` extra is needed and missing.
+        FusionError: a file, an exam or the judge cannot be read, or a package of the `text` extra is missing.
     """
-    if all(file.path.suffix.lower() in SAFE for file in files) and sum(map(_size, files)) < _SMALL:
-        yield from (rows for _, rows in Rows(section, exams).of(files) if rows is not None)
+    if not needs_processes(files):
+        yield from (rows for _, rows in Rows(section, exams, judge).of(files) if rows is not None)
         return
     jobs = list(_jobs(files))
-    settings = {"section": dict(as_tree(section)), "exams": _named(exams)}
+    settings = {"section": dict(as_tree(section)), "exams": _named(exams), "judge": judge and str(judge.absolute())}
     count = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     crew = _Crew(jobs, settings, patience)
     crew.start(min(count, len(jobs)))
@@ -57,6 +62,11 @@ def read_rows(
         yield from crew.answers()
     finally:
         crew.stop()
+
+
+def needs_processes(files: Sequence[File]) -> bool:
+    """Whether they are so many, or of such formats, that processes of their own read them."""
+    return any(file.path.suffix.lower() not in SAFE for file in files) or sum(map(_size, files)) >= _SMALL
 
 
 def _jobs(files: Sequence[File]) -> Iterator[list[File]]:
