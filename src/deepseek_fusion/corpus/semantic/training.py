@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,15 +48,20 @@ def train(
     batches = [batch for number in range(passes) for batch in _batches(examples, seed + number)]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, len(batches)), pct_start=0.1)
     for batch in batches:
-        logits = _pair_logits(weights, batch) if batch[0].question is not None else _prose_logits(weights, batch)
         wanted = torch.tensor([float(example.good) for example in batch])
         importance = torch.tensor([example.weight for example in batch])
-        loss = F.binary_cross_entropy_with_logits(logits, wanted, importance)
+        loss = F.binary_cross_entropy_with_logits(logits(weights, batch, _DROP), wanted, importance)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     return {name: weight.detach().numpy() for name, weight in weights.items()}
+
+
+def logits(weights: Mapping[str, Tensor], batch: Sequence[Example], drop: float = 0.0) -> Tensor:
+    """[N] as `network.py` computes them, of examples that are all pairs or all passages."""
+    head = _pair_logits if batch[0].question is not None else _prose_logits
+    return head(weights, batch, drop)
 
 
 def _first(start: Weights | None) -> dict[str, Tensor]:
@@ -85,20 +90,20 @@ def _batches(examples: Sequence[Example], seed: int) -> Iterator[list[Example]]:
     yield from (cut[place] for place in order.permutation(len(cut)))
 
 
-def _pair_logits(weights: dict[str, Tensor], batch: Sequence[Example]) -> Tensor:
+def _pair_logits(weights: Mapping[str, Tensor], batch: Sequence[Example], drop: float) -> Tensor:
     read: Pairs = pairs([example.question or "" for example in batch], [example.text for example in batch])
     asked, said = (
-        torch.relu(_pools(weights, side, name) @ weights[f"{name}.joint"])
+        torch.relu(_pools(weights, side, name, drop) @ weights[f"{name}.joint"])
         for side, name in ((read.question, "question"), (read.answer, "answer"))
     )
     parts = [asked, said, asked * said, (asked - said).abs(), torch.tensor(read.counts)]
-    return _head(weights, "pair", parts)
+    return _head(weights, "pair", parts, drop)
 
 
-def _prose_logits(weights: dict[str, Tensor], batch: Sequence[Example]) -> Tensor:
+def _prose_logits(weights: Mapping[str, Tensor], batch: Sequence[Example], drop: float) -> Tensor:
     read: Passages = passages([example.text for example in batch])
     side, text = read.side, torch.tensor(read.side.text)
-    states = _convolved(weights, side, "passage")
+    states = _convolved(weights, side, "passage", drop)
     starts = np.cumsum(side.counts) - side.counts
     place = np.arange(len(side.text)) - starts[side.text]
     edges = [
@@ -106,11 +111,11 @@ def _prose_logits(weights: dict[str, Tensor], batch: Sequence[Example]) -> Tenso
         for end in (place < EDGE, place >= (side.counts - EDGE)[side.text])
     ]
     parts = [_mean(states, text, side.counts), _most(states, text, len(side.counts)), *edges]
-    return _head(weights, "prose", [*parts, torch.tensor(read.counts)])
+    return _head(weights, "prose", [*parts, torch.tensor(read.counts)], drop)
 
 
-def _pools(weights: dict[str, Tensor], side: Side, name: str) -> Tensor:
-    states, text = _convolved(weights, side, name), torch.tensor(side.text)
+def _pools(weights: Mapping[str, Tensor], side: Side, name: str, drop: float) -> Tensor:
+    states, text = _convolved(weights, side, name, drop), torch.tensor(side.text)
     new = np.maximum(np.bincount(side.text, ~side.matched, len(side.counts)), 1)
     rest = _mean(states * torch.tensor(~side.matched)[:, None], text, new)
     return torch.cat([_mean(states, text, side.counts), _most(states, text, len(side.counts)), rest], dim=1)
@@ -126,9 +131,9 @@ def _most(states: Tensor, text: Tensor, size: int) -> Tensor:
     return torch.zeros(size, states.shape[1]).scatter_reduce(0, places, states, "amax")
 
 
-def _convolved(weights: dict[str, Tensor], side: Side, name: str) -> Tensor:
+def _convolved(weights: Mapping[str, Tensor], side: Side, name: str, drop: float) -> Tensor:
     rows = F.embedding(torch.tensor(side.ids), weights["table"])
-    rows = rows * (torch.rand(rows.shape[:2]) >= _DROP)[:, :, None]
+    rows = rows * (F.dropout(torch.ones(rows.shape[:2]), drop) if drop else torch.ones(1, 1))[:, :, None]
     rows = rows.sum(1) + weights[f"{name}.matched"][torch.tensor(side.matched.astype(np.int64))]
     joined = torch.tensor(side.text[1:] == side.text[:-1])[:, None]
     nothing = torch.zeros(1, rows.shape[1])
@@ -136,7 +141,7 @@ def _convolved(weights: dict[str, Tensor], side: Side, name: str) -> Tensor:
     return torch.relu(around @ weights[f"{name}.filters"] + weights[f"{name}.bias"])
 
 
-def _head(weights: dict[str, Tensor], name: str, parts: Sequence[Tensor]) -> Tensor:
+def _head(weights: Mapping[str, Tensor], name: str, parts: Sequence[Tensor], drop: float) -> Tensor:
     hidden = torch.relu(torch.cat(list(parts), dim=1) @ weights[f"{name}.in"] + weights[f"{name}.in_bias"])
-    hidden = F.dropout(hidden, _DROP)
+    hidden = F.dropout(hidden, drop)
     return hidden @ weights[f"{name}.out"] + weights[f"{name}.out_bias"]
