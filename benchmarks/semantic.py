@@ -33,7 +33,8 @@ from deepseek_fusion.core.settings.filtering import CorpusConfig, SemanticConfig
 from deepseek_fusion.corpus.documents import Document
 from deepseek_fusion.corpus.rows import Rows
 from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge, reliability, scale
-from deepseek_fusion.corpus.semantic.training import Example, train
+from deepseek_fusion.corpus.semantic.labels import Example
+from deepseek_fusion.corpus.semantic.training import train
 from deepseek_fusion.knowledge.language import Language
 from record import Row as Figure
 from record import write_results

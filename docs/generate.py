@@ -50,7 +50,16 @@ def cli_page() -> str:
     """One chapter a command."""
     root = typer.main.get_command(app)
     head = f"# Command line\n\n{NOTE}{root.help}\n\nExit codes: 0 done, 2 a mistake in the input, 130 interrupted.\n"
-    return head + "".join(_command(name, command) for name, command in root.commands.items())  # type: ignore[attr-defined]
+    return head + "".join(_commands(root))
+
+
+def _commands(group: Any, before: str = "") -> Iterator[str]:
+    """Those of a group, and those of groups in it under both names."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield _command(f"{before}{name}", command)
 
 
 def benchmarks_page() -> str:

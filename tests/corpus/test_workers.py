@@ -104,9 +104,9 @@ def test_both_ways_give_the_same_corpus(tmp_path: Path) -> None:
     assert not needs_processes(files_of(folder))
     found = []
     for large in (False, True):
-        if large:  # so much at the end of a file that nobody would read it here; blank lines are no rows
+        if large:  # so large that it is not read here; blank lines are no rows
             with (folder / "a.jsonl").open("a") as file:
-                file.write("\n" * (5 << 20))
+                file.write(f"\n{' ' * (1 << 20)}" * 5)
         assert needs_processes(files_of(folder)) == large
         out = tmp_path / str(large)
         out.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,8 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.documents import Rejected
 from deepseek_fusion.corpus.rows import File
 from deepseek_fusion.corpus.semantic.judge import Judge, reliability, scale
-from deepseek_fusion.corpus.semantic.labels import RowDesk, read_labels, sample
+from deepseek_fusion.corpus.semantic.labels import Example, RowDesk, read_labels, sample
+from deepseek_fusion.corpus.semantic.network import Weights
 from deepseek_fusion.corpus.workers import read_rows
 
 MOST_ROWS = 20_000
@@ -25,7 +27,8 @@ MOST_ROWS = 20_000
 FEWEST = 10
 """Labels of each kind, good and bad, that a head is trained on."""
 
-_FOLDS, _PASSES, _RATE = 5, 6, 3e-4
+_FOLDS = 5
+_STEPS, _SIZE, _RATE = 200, 16, 1e-3  # at least so many steps: a few dozen labels are read many times
 
 
 def open_row_desk(
@@ -80,10 +83,6 @@ def train_judge(labels: Sequence[Path], start: Path, out: Path) -> dict[str, dic
     Raises:
         FusionError: there are too few labels of either kind, or torch is not installed.
     """
-    try:
-        from deepseek_fusion.corpus.semantic.training import Example, train
-    except ModuleNotFoundError:
-        raise missing("torch", "training a judge", "train") from None
     judge = Judge.load(start)
     rows = list(read_labels(labels).values())
     examples = [Example(row["text"], row["label"] == "good", row["question"]) for row in rows]
@@ -99,7 +98,7 @@ def train_judge(labels: Sequence[Path], start: Path, out: Path) -> dict[str, dic
         logits = np.zeros(len(own))
         for fold in range(_FOLDS):
             rest = [example for place, example in enumerate(own) if place % _FOLDS != fold]
-            tuned = Judge(train(rest, _PASSES, fold, judge.weights, _RATE), scales, {})
+            tuned = Judge(_tuned(rest, fold, judge), scales, {})
             held = [place for place in range(len(own)) if place % _FOLDS == fold]
             logits[held] = tuned.logits([own[place].question for place in held], [own[place].text for place in held])
         before = judge.probabilities([example.question for example in own], [example.text for example in own])
@@ -120,7 +119,16 @@ def train_judge(labels: Sequence[Path], start: Path, out: Path) -> dict[str, dic
             f"corpus train: needs at least {FEWEST} good and {FEWEST} bad labels of answers or of passages, but has "
             f"{len(examples)} labels; run `deepseek-fusion corpus label` first."
         )
-    weights = train(chosen, _PASSES, 0, judge.weights, _RATE)
+    weights = _tuned(chosen, 0, judge)
     out.parent.mkdir(parents=True, exist_ok=True)
     Judge(weights, scales, facts | {"labels": len(chosen)}).save(out)
     return told
+
+
+def _tuned(examples: Sequence[Example], seed: int, judge: Judge) -> Weights:
+    try:
+        from deepseek_fusion.corpus.semantic.training import train
+    except ModuleNotFoundError:
+        raise missing("torch", "training a judge", "train") from None
+    passes = max(2, math.ceil(_STEPS * _SIZE / len(examples)))
+    return train(examples, passes, seed, judge.weights, _RATE, _SIZE)

@@ -22,6 +22,16 @@ _SHOWN = ("id", "question", "text")
 """What a person sees of a row: nothing of what the judge thinks."""
 
 
+@dataclass(frozen=True)
+class Example:
+    """What somebody judged: an answer to a question, or a passage where there is no question."""
+
+    text: str
+    good: bool
+    question: str | None = None
+    weight: float = 1.0
+
+
 @dataclass
 class RowDesk:
     """Rows to label, and the file that the labels go to.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +11,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepseek_fusion.corpus.semantic.features import Pairs, Passages, Side, pairs, passages
+from deepseek_fusion.corpus.semantic.labels import Example
 from deepseek_fusion.corpus.semantic.network import EDGE, Weights, shapes
 
-BATCH = 128
 _DROP = 0.1  # of rows of the table and of hidden units
 _DECAY = 1e-4
 
 
-@dataclass(frozen=True)
-class Example:
-    """What somebody judged: an answer to a question, or a passage where there is no question."""
-
-    text: str
-    good: bool
-    question: str | None = None
-    weight: float = 1.0
-
-
 def train(
-    examples: Sequence[Example], passes: int, seed: int, start: Weights | None = None, rate: float = 3e-3
+    examples: Sequence[Example],
+    passes: int,
+    seed: int,
+    start: Weights | None = None,
+    rate: float = 3e-3,
+    size: int = 128,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """The weights, by AdamW on the logistic loss, pairs and passages in turn.
 
@@ -40,12 +34,13 @@ def train(
         seed: of the first weights, the order and the dropout.
         start: weights to go on from, instead of random ones.
         rate: the highest learning rate.
+        size: examples of a batch.
     """
     torch.manual_seed(seed)
     weights = _first(start)
     free = [weight.requires_grad_() for weight in weights.values()]
     optimizer = torch.optim.AdamW(free, lr=rate, weight_decay=_DECAY, betas=(0.9, 0.98))
-    batches = [batch for number in range(passes) for batch in _batches(examples, seed + number)]
+    batches = [batch for number in range(passes) for batch in _batches(examples, seed + number, size)]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, len(batches)), pct_start=0.1)
     for batch in batches:
         wanted = torch.tensor([float(example.good) for example in batch])
@@ -79,14 +74,14 @@ def _first(start: Weights | None) -> dict[str, Tensor]:
     return found
 
 
-def _batches(examples: Sequence[Example], seed: int) -> Iterator[list[Example]]:
+def _batches(examples: Sequence[Example], seed: int, size: int) -> Iterator[list[Example]]:
     """Pairs with pairs and passages with passages, in random order."""
     order = np.random.default_rng(seed)
     kinds = [[e for e in examples if (e.question is None) == alone] for alone in (False, True)]
     cut = []
     for kind in kinds:
         mixed = [kind[place] for place in order.permutation(len(kind))]
-        cut += [mixed[place : place + BATCH] for place in range(0, len(mixed), BATCH)]
+        cut += [mixed[place : place + size] for place in range(0, len(mixed), size)]
     yield from (cut[place] for place in order.permutation(len(cut)))
 
 
