@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,7 @@ def trained(rows: Sequence[Row], seed: int) -> Judge:
 
 def sure(judge: Judge, rows: Sequence[Row]) -> list[float]:
     """The probability of each row."""
-    return judge.probabilities([row.question for row in rows], [row.text for row in rows]).tolist()
+    return list(map(float, judge.probabilities([row.question for row in rows], [row.text for row in rows])))
 
 
 def with_facts(judge: Judge, rows: Sequence[Row]) -> Judge:
@@ -209,12 +209,12 @@ def cost(judge: Judge, tests: Sequence[tuple[Row, float]]) -> list[Figure]:
 
 def _cost(path: Path, tests: Sequence[tuple[Row, float]]) -> list[Figure]:
     figures = []
-    for kind, is_pair in (("answers", True), ("passages", False)):
+    kinds: tuple[tuple[Literal["answers", "passages"], bool], ...] = (("answers", True), ("passages", False))
+    for kind, is_pair in kinds:
         documents = [_document(row) for row, _ in tests if (row.question is not None) == is_pair][:2048]
-        sides = [
-            Rows(CorpusConfig(min_characters=1, semantic=SemanticConfig(judges=judges)), [], path)
-            for judges in ((kind,), ())
-        ]
+        off = SemanticConfig()
+        on = off.model_copy(update={"judges": (kind,)})
+        sides = [Rows(CorpusConfig(min_characters=1, semantic=section), [], path) for section in (on, off)]
         spent = [[0.0], [0.0]]
         for _ in range(3):
             for side, times in zip(sides, spent, strict=True):

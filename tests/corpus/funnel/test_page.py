@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from deepseek_fusion.core.settings.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig, SemanticConfig
 from deepseek_fusion.corpus.documents import Rejected
 from deepseek_fusion.corpus.funnel.page import HERE, LANGUAGES, SCORES, STEPS, write_funnel
 from deepseek_fusion.corpus.ledger import Ledger
@@ -100,7 +100,8 @@ BINS = [{"sure": 0.1, "good": 0.05, "share": 0.5}, {"sure": 0.9, "good": 0.97, "
 def test_the_plot_of_reliability_stands_on_the_page_of_a_judge(tmp_path: Path, scores: np.ndarray) -> None:
     facts = {"reliability": {"pair": {"en": {"ece": 0.061, "bins": BINS}, "zh": {"ece": 0.02, "bins": BINS}}}}
     path = tmp_path / "funnel.html"
-    write_funnel(path, CorpusConfig(), SUMMARY, book(), scores.astype(np.float32), facts)
+    section = CorpusConfig(semantic=SemanticConfig(judges=("answers",)))
+    write_funnel(path, section, SUMMARY, book(), scores.astype(np.float32), facts)
     html = path.read_text(encoding="utf-8")
     assert html.count("<svg") == 2
     assert html.count("<circle") == 4

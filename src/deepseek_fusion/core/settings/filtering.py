@@ -51,9 +51,10 @@ class SemanticConfig(Section):
     """Does an answer answer its question, is a passage coherent prose."""
 
     judges: tuple[Literal["answers", "passages"], ...] = Field(
-        default=("answers",),
+        default=(),
         description="What is judged: `answers` of rows with a question and an answer, `passages` (all other rows); "
-        "empty turns the level off.",
+        "the level is off if empty. Judge a sample first: on sources unlike its own the packaged model rejects many "
+        "good rows.",
     )
     model: str | None = Field(
         default=None,

@@ -110,7 +110,8 @@ def _data(section: CorpusConfig, kept: int, scores: Scores) -> dict[str, Any]:
     """A sample of the scores, and the range of each threshold."""
     sample = scores[np.linspace(0, len(scores) - 1, min(len(scores), _MOST_ROWS)).astype(int)]
     fewest = section.min_characters
-    most = max(4 * fewest, int(np.quantile(scores[:, 0], 0.9))) if len(scores) else 4 * fewest
+    lengths = scores[np.isfinite(scores[:, 0]), 0]  # what the semantic level rejects comes without
+    most = max(4 * fewest, int(np.quantile(lengths, 0.9))) if len(lengths) else 4 * fewest
     ranges = [
         ("min_characters", "above", 1, most, 1, fewest),
         ("near_duplicate", "below", _LOWEST_SIMILARITY, 1.01, 0.01, section.near_duplicate),

@@ -41,7 +41,7 @@ def open_row_desk(
     """
     if not labeller.strip():
         raise FusionError("labeller: is empty; give the name of the person who labels.")
-    kinds = section.semantic.judges or SemanticConfig().judges
+    kinds = section.semantic.judges or ("answers", "passages")
     open_all = section.model_copy(
         update={"semantic": section.semantic.model_copy(update={"judges": kinds, "threshold": 0.0})}
     )

@@ -112,7 +112,8 @@ def passages(texts: Sequence[str]) -> Passages:
 
 def _is_long(read: Tokens) -> Flags:
     """Words that say something by their length: Han characters in pairs, and words with a stem of their own."""
-    return read.is_word & (read.is_han | (read.lengths >= _LONG))
+    found: Flags = read.is_word & (read.is_han | (read.lengths >= _LONG))
+    return found
 
 
 def _scoped(keys: Hashes, scope: Places) -> Hashes:
@@ -135,7 +136,8 @@ def _before(read: Tokens, sentence: Places) -> Flags:
 
 def _any(keys: Flags) -> Flags:
     """[T] whether any of the keys of a token is."""
-    return keys[:, 0] | keys[:, 1]
+    found: Flags = keys[:, 0] | keys[:, 1]
+    return found
 
 
 def _share(read: Tokens, of: Flags, among: Flags, size: int) -> npt.NDArray[np.float64]:

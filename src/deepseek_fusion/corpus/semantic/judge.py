@@ -105,12 +105,22 @@ def scale(logits: npt.NDArray[np.float64], good: npt.NDArray[np.bool_], rounds: 
         return 1.0, 0.0
     weight = np.where(good, 0.5 / good.mean(), 0.5 / (1 - good.mean()))
     design = np.stack([logits, np.ones_like(logits)], axis=1)
-    prior, found = np.diag([1.0, 1e-3]), np.array([1.0, 0.0])
+    prior, start = np.diag([1.0, 1e-3]), np.array([1.0, 0.0])
+
+    def loss(line: npt.NDArray[np.float64]) -> float:
+        values = design @ line
+        held = 0.5 * (line - start) @ prior @ (line - start)
+        return float(weight @ (np.logaddexp(0, values) - good * values) + held)
+
+    found = start
     for _ in range(rounds):
         sure = _probability(design @ found)
-        slope = design.T @ (weight * (sure - good)) + prior @ (found - [1.0, 0.0])
+        slope = design.T @ (weight * (sure - good)) + prior @ (found - start)
         bend = (design * (weight * sure * (1 - sure))[:, None]).T @ design + prior
-        found = found - np.linalg.solve(bend, slope)
+        step = np.linalg.solve(bend, slope)
+        while loss(found - step) > loss(found) and np.abs(step).max() > 1e-9:
+            step = step / 2  # far from the minimum a whole step goes beyond it
+        found = found - step
     return float(found[0]), float(found[1])
 
 

@@ -72,7 +72,8 @@ def _mean_and_most(states: Array, side: Side) -> tuple[Array, Array]:
 
 
 def _mean(states: Array, starts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> Array:
-    means: Array = np.add.reduceat(states, starts) / counts[:, None].astype(np.float32)
+    sums: Array = np.add.reduceat(states, starts)
+    means: Array = np.divide(sums, counts[:, None], dtype=np.float32)
     return means
 
 
