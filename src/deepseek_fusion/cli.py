@@ -130,6 +130,7 @@ def evaluate(
     from deepseek_fusion.core.artifacts import read_json
     from deepseek_fusion.core.events import Console, EventLog, listen
     from deepseek_fusion.core.run import Run
+    from deepseek_fusion.evaluation.report.terminal import print_card
 
     with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
         examined = pipeline.evaluate(config, run, model)
@@ -239,6 +240,7 @@ def _teach(recipe: Literal["teach", "inject"], config: Config, quick: bool) -> N
     from deepseek_fusion.core.artifacts import read_json
     from deepseek_fusion.core.events import Console, EventLog, MetricLog, listen
     from deepseek_fusion.core.run import Run
+    from deepseek_fusion.evaluation.report.terminal import print_card
     from deepseek_fusion.models.ranks import together
     from deepseek_fusion.teaching import TOGETHER
     from deepseek_fusion.training.adapter import follow
@@ -267,7 +269,8 @@ def _label(config: Config, labeller: str | None, browser: bool) -> None:
     import getpass
 
     from deepseek_fusion.core.events import Console, listen
-    from deepseek_fusion.evaluation.consistency.labels import label_in_browser, label_in_terminal
+    from deepseek_fusion.core.labelling import label_in_browser
+    from deepseek_fusion.evaluation.consistency.labels import label_in_terminal
     from deepseek_fusion.pipeline import labelling
 
     with listen(Console()):
@@ -323,37 +326,6 @@ def _store(project: Path | None) -> VersionStore:
 
 def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def print_card(card: dict[str, Any]) -> None:
-    """Print the few numbers of the card that a person wants first."""
-    from rich.console import Console as Terminal
-    from rich.table import Table
-
-    summary, perplexity, gate = card["summary"], card["general"]["perplexity"], card["gate"]
-    table = Table("", "before", "now", title=card["name"])
-    for family in card["families"]:
-        table.add_row(family["family"], _percent(family["before"]), _percent(family["now"]))
-    table.add_section()
-    table.add_row(f"known of {summary['facts']} facts", _percent(summary["before"]), _percent(summary["now"]))
-    if perplexity:
-        likely = "" if perplexity["low"] is None else f", {perplexity['low']:+.1%} to {perplexity['high']:+.1%}"
-        change = f"{perplexity['now']:.2f} ({perplexity['change']:+.1%}{likely})"
-        table.add_row("general perplexity", f"{perplexity['before']:.2f}", change)
-    terminal = Terminal(highlight=False)
-    terminal.print(table)
-    terminal.print(
-        "Facts: " + " · ".join(f"{summary[state]} {state}" for state in ("learned", "kept", "lost", "unknown"))
-    )
-    if gate:
-        judged = [f"{row['name']} {row['judgement']}" for row in gate["dimensions"] if row["judgement"] != "equal"]
-        terminal.print(
-            f"Gate against the current release: {gate['verdict']}" + "".join(f" · {text}" for text in judged)
-        )
-
-
-def _percent(rate: dict[str, float]) -> str:
-    return f"{rate['value']:.1%} ({rate['low']:.0%} to {rate['high']:.0%})"
 
 
 @contextmanager

@@ -78,7 +78,8 @@ class Taught:
 def read_corpus(config: Config, run: Run, more: tuple[str, ...] = (), make: Stage[...] = build_corpus) -> Artifact:
     """The corpus of the project's documents, and of more; `make` may read them elsewhere."""
     section = config.corpus
-    named = (section.domain.terms, section.domain.seeds, section.exams)
+    judge = (section.semantic.model,) if section.semantic.model and section.semantic.judges else ()
+    named = (section.domain.terms, section.domain.seeds, section.exams, judge)
     others = (Source(patterns, config.folder) if patterns else None for patterns in named)
     return run.step(make, section, Source((*config.documents, *more), config.folder), *others)
 

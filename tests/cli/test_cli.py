@@ -12,9 +12,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from deepseek_fusion import __version__
-from deepseek_fusion.cli import Commands, app, print_card
+from deepseek_fusion.cli import Commands, app
 from deepseek_fusion.core.artifacts import write_json
 from deepseek_fusion.core.versions import VersionStore
+from deepseek_fusion.evaluation.report.terminal import print_card
 
 Project = Callable[..., Path]
 

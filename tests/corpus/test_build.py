@@ -10,7 +10,7 @@ from corpus.formats.samples import docx, paragraph
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.core.settings.filtering import CorpusConfig, DomainConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig, DomainConfig, SemanticConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 
@@ -106,6 +106,31 @@ def test_the_domain_and_the_exams(tmp_path: Path) -> None:
     assert rejected[1] == ("exam", "in_exam", "10 words in a row as in exam.jsonl:1")
     assert rejected[4][:2] == ("domain", "off_domain")
     assert read_json(out / "summary.json")["rejected"] == {"in_exam": 1, "off_domain": 1}
+
+
+def test_answers_that_do_not_answer_leave_with_their_probability(tmp_path: Path) -> None:
+    rows = [
+        ("What are the symptoms of gout?", "The symptoms of gout are joint pain, swelling and redness."),
+        ("What are the symptoms of gout?", "Home | Log in | Next | Share | Contact | Downloads"),
+        ("痛风有哪些症状？", "痛风的症状包括关节痛、红肿和发热。"),
+        ("痛风有哪些症状？", "痛风的ICD-10编码是M10.9。"),
+    ]
+    lines = [json.dumps({"question": question, "answer": answer}) for question, answer in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    out = tmp_path / "out"
+    out.mkdir()
+    section = CorpusConfig(min_characters=10, semantic=SemanticConfig(judges=("answers",)))
+    build_corpus(out, section, Source(("a.jsonl",), tmp_path))
+    kept = [row for name in ("documents", "held_out") for row in read_parquet(out / f"{name}.parquet")]
+    assert {row["text"] for row in kept} == {"\n".join(rows[0]), "\n".join(rows[2])}
+    assert all(row["probability"] >= 0.8 for row in kept)
+    rejected = read_jsonl(out / "rejected.jsonl")
+    assert [(row["line"], row["level"], row["filter"]) for row in rejected] == [
+        (2, "semantic", "mismatch"),
+        (4, "semantic", "mismatch"),
+    ]
+    assert all(row["score"] < 0.8 for row in rejected)
+    assert "<svg" in (out / "funnel.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_everything_that_can_go_wrong(tmp_path: Path) -> None:

@@ -13,11 +13,10 @@ from deepseek_fusion.core.artifacts import read_json, read_jsonl, read_parquet
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.core.source import Source
-from deepseek_fusion.corpus import workers
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.corpus.documents import Rejected
 from deepseek_fusion.corpus.rows import File
-from deepseek_fusion.corpus.workers import read_rows
+from deepseek_fusion.corpus.workers import needs_processes, read_rows
 
 GOUT = "Gout, number {}, is a painful disease of the joints, caused by crystals of uric acid."
 
@@ -93,17 +92,25 @@ def test_a_mistake_of_the_user_is_told(tmp_path: Path) -> None:
         list(read_rows(files[:1], CorpusConfig(), files[1:]))
 
 
-def test_both_ways_give_the_same_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def files_of(folder: Path) -> list[File]:
+    return [File(path, path.name) for path in sorted(folder.iterdir())]
+
+
+def test_both_ways_give_the_same_corpus(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     texts = [GOUT.format(number % 7) + " Dr. Smith said so." * (number % 3) for number in range(40)]
     (folder / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in [*texts, "x", "{"]))
     (folder / "b.txt").write_text(GOUT, encoding="utf-16")
     (folder / "circle.txt").symlink_to("circle.txt")
+    assert not needs_processes(files_of(folder))
     found = []
-    for small in (workers._SMALL, 0):
-        monkeypatch.setattr(workers, "_SMALL", small)
-        out = tmp_path / str(small)
+    for large in (False, True):
+        if large:  # so large that it is not read here; blank lines are no rows
+            with (folder / "a.jsonl").open("a") as file:
+                file.write(f"\n{' ' * (1 << 20)}" * 5)
+        assert needs_processes(files_of(folder)) == large
+        out = tmp_path / str(large)
         out.mkdir()
         build_corpus(out, CorpusConfig(), Source(("in",), tmp_path))
         tables = [list(read_parquet(out / f"{name}.parquet")) for name in ("documents", "held_out")]

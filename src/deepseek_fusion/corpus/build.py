@@ -31,12 +31,13 @@ from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Filter, sift
 from deepseek_fusion.corpus.filters.domain import Frequencies, OffDomain
 from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
-from deepseek_fusion.corpus.funnel.page import Scores, write_funnel
+from deepseek_fusion.corpus.funnel.page import SCORES, Scores, write_funnel
 from deepseek_fusion.corpus.ledger import Ledger, ledger
 from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
+from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
 from deepseek_fusion.corpus.shards import Shards
 from deepseek_fusion.knowledge.sources.readers import read_knowledge
 
@@ -51,6 +52,7 @@ DOCUMENT = pyarrow.schema(
         "characters": pyarrow.int32(),
         "similarity": pyarrow.float32(),
         "relevance": pyarrow.float32(),
+        "probability": pyarrow.float32(),
     }
 )
 """A row of `documents.parquet` and `held_out.parquet`: metadata is JSON, and the scores are those of the filters."""
@@ -63,7 +65,7 @@ Reading = Callable[[Shards], None]
 """Does all jobs that are not done."""
 
 
-@stage("corpus", version=3, resumable=True)
+@stage("corpus", version=3, resumable=True)  # raise it with the packaged judge, too
 def build_corpus(
     out: Path,
     section: CorpusConfig,
@@ -71,6 +73,7 @@ def build_corpus(
     terms: Source | None = None,
     seeds: Source | None = None,
     exams: Source | None = None,
+    judge: Source | None = None,
 ) -> None:
     """Read and filter the documents.
 
@@ -84,11 +87,12 @@ def build_corpus(
         terms: facts or ontologies whose names are the domain's words.
         seeds: documents of the domain.
         exams: files of questions to keep clear of.
+        judge: the model of the semantic level; the packaged one if absent.
 
     Raises:
         FusionError: there are documents and every one was rejected, or one needs a package that is not installed.
     """
-    _build(_read, out, section, source, terms, seeds, exams)
+    _build(_read, out, section, source, terms, seeds, exams, judge)
 
 
 def build_corpus_by(read: Reading) -> Stage[...]:
@@ -104,8 +108,10 @@ def _build(
     terms: Source | None = None,
     seeds: Source | None = None,
     exams: Source | None = None,
+    judge: Source | None = None,
 ) -> None:
-    shards = Shards(out / "shards", _files(source), section, _files(exams))
+    model = judge.files[0] if judge else None
+    shards = Shards(out / "shards", _files(source), section, _files(exams), model)
     store = _Store(shards.folder / "passed")
     with room_on_disk(out), ledger(shards.folder / "rejected") as book:
         read(shards)
@@ -126,7 +132,8 @@ def _build(
         "rejected": book.by_filter(),
     }
     write_json(out / "summary.json", summary)
-    write_funnel(out / "funnel.html", section, summary, book, np.concatenate((_short(book), *store.scores)))
+    facts = Judge.load(model or PACKAGED).facts if section.semantic.judges else {}
+    write_funnel(out / "funnel.html", section, summary, book, np.concatenate((_early(book), *store.scores)), facts)
     (shards.folder / "rejected").replace(out / "rejected.jsonl")
     shutil.rmtree(shards.folder)
 
@@ -238,7 +245,7 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
         for batch in store.batches():
             kept = _without_rejected(batch, comparing.filters, book)
             rows = _rows(batch, comparing.columns(batch))
-            columns = (rows.column(name) for name in ("characters", "similarity", "relevance"))
+            columns = (rows.column(name) for name in SCORES)
             store.scores.append(np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1))
             rows = rows.filter(kept)
             languages.update(rows.column("language").to_pylist())
@@ -250,11 +257,14 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
     return languages
 
 
-def _short(book: Ledger) -> Scores:
-    """The scores of what was too short to be compared."""
-    scores = np.full((len(book.too_short), 3), np.nan, np.float32)
-    scores[:, 0] = book.too_short
-    return scores
+def _early(book: Ledger) -> Scores:
+    """The scores of what was rejected before it could be compared."""
+    parts = []
+    for name, found in book.scores.items():
+        part = np.full((len(found), len(SCORES)), np.nan, np.float32)
+        part[:, SCORES.index("characters" if name == "too_short" else "probability")] = found
+        parts.append(part)
+    return np.concatenate(parts)
 
 
 def _rows(batch: StoredBatch, scores: dict[str, np.ndarray]) -> pyarrow.RecordBatch:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Level = Literal["reading", "basic", "domain", "exam"]
+Level = Literal["reading", "basic", "semantic", "domain", "exam"]
 
 _EXCERPT = 80
 

@@ -13,6 +13,8 @@ from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.corpus.documents import Level, Rejected
 
 _EXAMPLES = 5
+SCORED = ("too_short", "mismatch", "incoherent")
+"""Filters with a threshold that look at one text alone: what they reject is not compared with others."""
 
 
 class Ledger:
@@ -23,14 +25,14 @@ class Ledger:
         self.counts: Counter[tuple[Level, str]] = Counter()
         self.examples: dict[str, list[Rejected]] = {}
         self.first: Rejected | None = None
-        self.too_short: list[float] = []
+        self.scores: dict[str, list[float]] = {name: [] for name in SCORED}
 
     def add(self, rejected: Rejected) -> None:
         """Write down one more."""
         self.first = self.first or rejected
         self.counts[rejected.level, rejected.filter] += 1
-        if rejected.filter == "too_short" and rejected.score is not None:
-            self.too_short.append(rejected.score)
+        if rejected.filter in self.scores and rejected.score is not None:
+            self.scores[rejected.filter].append(rejected.score)
         examples = self.examples.setdefault(rejected.filter, [])
         if len(examples) < _EXAMPLES:
             examples.append(rejected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,10 +21,12 @@ from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
+from deepseek_fusion.corpus.filters.semantic import Incoherent, Judged, Mismatch, probabilities
 from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.personal import Mask
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
+from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
 from deepseek_fusion.corpus.words import Places
 from deepseek_fusion.knowledge.language import Language
 
@@ -40,6 +43,7 @@ SCHEMA = pyarrow.schema(
         "digest": pyarrow.binary(16),
         "signature": pyarrow.binary(2 * BINS),
         "features": pyarrow.binary(),  # [F, 2] numbers and how often, if there is a domain
+        "probability": pyarrow.float32(),  # of the semantic level, null where it did not judge
         "level": pyarrow.string(),
         "filter": pyarrow.string(),
         "reason": pyarrow.string(),
@@ -71,16 +75,24 @@ class Rows:
     Args:
         section: what to read, mask and filter.
         exams: files of questions to keep clear of.
+        judge: the model of the semantic level; the packaged one if absent.
 
     Raises:
-        FusionError: an exam cannot be read.
+        FusionError: an exam or the judge cannot be read.
     """
 
-    def __init__(self, section: CorpusConfig, exams: Sequence[File]) -> None:
-        self.fields = Fields(section.text_field, section.keep_fields)
+    def __init__(self, section: CorpusConfig, exams: Sequence[File], judge: Path | None = None) -> None:
+        semantic = section.semantic
+        self.fields = Fields(section.text_field, section.keep_fields, semantic.question_field, semantic.answer_field)
         self.mask = Mask(section.personal)
         self.has_domain = bool(section.domain.terms or section.domain.seeds)
         self.filters: list[Filter] = [TooShort(section.min_characters), Damaged(), OtherLanguage(section.languages)]
+        self.semantic: list[Judged] = []
+        if semantic.judges:
+            own = Judge.load(judge or PACKAGED)
+            kinds = {"answers": Mismatch, "passages": Incoherent}
+            self.semantic = [kinds[kind](own, semantic) for kind in semantic.judges]
+            self.filters += self.semantic
         if exams:
             items = (item for exam in exams for item in exam_items(exam.path, exam.name))
             self.filters.append(InExam(items, section.exam_words))
@@ -118,7 +130,9 @@ class Rows:
                 masked.append(found)
         batch = Batch(documents)
         rejected = map(self._judged, documents, masked, sift(batch, self.filters))
-        judged = iter(_rows(batch, rejected, masked, _packed(batch) if self.has_domain else None))
+        packed = _packed(batch) if self.has_domain else None
+        sure = probabilities(batch, self.semantic).tolist()
+        judged = iter(_rows(batch, rejected, masked, packed, sure))
         rows = [next(judged) if isinstance(item, Document) else self._unread(item) for item in items]
         return pyarrow.RecordBatch.from_pylist(rows, SCHEMA)
 
@@ -153,6 +167,7 @@ def _rows(
     judged: Iterable[Rejected | None],
     masked: Iterable[Counter[str]],
     features: Sequence[bytes] | None,
+    sure: Sequence[float],
 ) -> Iterator[dict[str, Any]]:
     for number, (document, rejected, found) in enumerate(zip(batch.documents, judged, masked, strict=True)):
         if rejected is not None:
@@ -170,6 +185,7 @@ def _rows(
             "digest": batch.digests[number],
             "signature": batch.signatures[number].tobytes(),
             "features": features and features[number],
+            "probability": None if math.isnan(sure[number]) else sure[number],
         }
 
 

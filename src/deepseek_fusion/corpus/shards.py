@@ -26,13 +26,22 @@ class Shards:
         files: in order.
         section: what to read, mask and filter.
         exams: files of questions to keep clear of.
+        judge: the model of the semantic level; the packaged one if absent.
     """
 
-    def __init__(self, folder: Path, files: Sequence[File], section: CorpusConfig, exams: Sequence[File]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[File],
+        section: CorpusConfig,
+        exams: Sequence[File],
+        judge: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.jobs = list(jobs_of(files))
         self.section = section
         self.exams = list(exams)
+        self.judge = judge
         folder.mkdir(parents=True, exist_ok=True)
 
     def missing(self) -> list[int]:
@@ -45,7 +54,7 @@ class Shards:
         Raises:
             FusionError: a file or an exam may not be opened, or a package of the `text` extra is needed and missing.
         """
-        answers = read_jobs([self.jobs[number] for number in numbers], self.section, self.exams, processes)
+        answers = read_jobs([self.jobs[number] for number in numbers], self.section, self.exams, self.judge, processes)
         for place, found in groupby(answers, key=lambda answer: answer[0]):
             with writing(self._path(numbers[place])) as file, pyarrow.ipc.new_file(file, SCHEMA) as writer:
                 for _, answer in found:

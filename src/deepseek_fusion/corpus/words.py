@@ -45,11 +45,11 @@ class Words:
         folded = [fold(text) for text in texts]  # which takes record separators for spaces
         joined = _BETWEEN.join(folded)
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-        kind = _kinds()[np.minimum(codes, _LAST)]
+        kind = kinds()[np.minimum(codes, _LAST)]
         starts, ends = _borders(kind)
         borders = np.flatnonzero(codes == ord(_BETWEEN))
         self.folded = folded
-        self.hashes = _hashes(codes, starts, ends)
+        self.hashes = hashes_of(codes, starts, ends)
         self.codes, self.borders = codes, borders
         self.size = len(texts)
         self.counts: Places = self._counts(starts)
@@ -110,7 +110,7 @@ def _borders(kind: npt.NDArray[np.uint8]) -> tuple[Places, Places]:
     return np.flatnonzero(is_start), np.flatnonzero(is_end)
 
 
-def _hashes(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
+def hashes_of(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
     """A polynomial of the characters of each word.
 
     It is the difference of two sums over all characters so far, divided by the power that the word begins with.
@@ -152,7 +152,7 @@ def _powers() -> tuple[Hashes, Hashes]:
 
 
 @cache
-def _kinds() -> npt.NDArray[np.uint8]:
+def kinds() -> npt.NDArray[np.uint8]:
     """For each code point 0 (between words), 1 (a letter), 2 (Han) or 3 (a digit, or a line as in `a_b`)."""
     characters = list(map(chr, range(_LAST)))
     kinds = np.fromiter(

@@ -35,7 +35,8 @@ def main() -> None:
     pyarrow.set_cpu_count(1)
     try:
         settings = json.loads(sys.stdin.readline())
-        rows = Rows(CorpusConfig(**settings["section"]), _files(settings["exams"]))
+        judge = settings["judge"] and Path(settings["judge"])
+        rows = Rows(CorpusConfig(**settings["section"]), _files(settings["exams"]), judge)
         for line in sys.stdin:
             for number, batch in rows.of(_files(json.loads(line))):
                 send(out, BEGUN if batch is None else ROWS, number, b"" if batch is None else packed(batch))

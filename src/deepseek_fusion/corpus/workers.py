@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
+from pathlib import Path
 from queue import Full, Queue
 from typing import Any, TypeAlias
 
@@ -36,14 +37,18 @@ Read: TypeAlias = pyarrow.RecordBatch | Rejected
 
 
 def read_rows(
-    files: Sequence[File], section: CorpusConfig, exams: Sequence[File], patience: float = PATIENCE
+    files: Sequence[File],
+    section: CorpusConfig,
+    exams: Sequence[File],
+    patience: float = PATIENCE,
+    judge: Path | None = None,
 ) -> Iterator[Read]:
     """The rows of all files in order, and a rejection for each file that a process died of.
 
     Raises:
         FusionError: as `read_jobs` does.
     """
-    found = read_jobs(list(jobs_of(files)), section, exams, patience=patience)
+    found = read_jobs(list(jobs_of(files)), section, exams, judge, patience=patience)
     yield from (rows for _, rows in found if rows is not None)
 
 
@@ -51,6 +56,7 @@ def read_jobs(
     jobs: Sequence[Sequence[File]],
     section: CorpusConfig,
     exams: Sequence[File],
+    judge: Path | None = None,
     processes: int | None = None,
     patience: float = PATIENCE,
 ) -> Iterator[tuple[int, Read | None]]:
@@ -59,16 +65,16 @@ def read_jobs(
     A few plain files are read here; anything else by processes, as many as OMP_NUM_THREADS or the cores if not said.
 
     Raises:
-        FusionError: a file or an exam may not be opened, or a package of the `text` extra is needed and missing.
+        FusionError: a file, an exam or the judge cannot be read, or a package of the `text` extra is missing.
     """
     files = [file for job in jobs for file in job]
-    if all(file.path.suffix.lower() in SAFE for file in files) and sum(map(_size, files)) < _SMALL:
-        here = Rows(section, exams)
+    if not needs_processes(files):
+        here = Rows(section, exams, judge)
         for number, job in enumerate(jobs):
             yield from ((number, rows) for _, rows in here.of(job) if rows is not None)
             yield number, None
         return
-    settings = {"section": dict(as_tree(section)), "exams": _named(exams)}
+    settings = {"section": dict(as_tree(section)), "exams": _named(exams), "judge": judge and str(judge.absolute())}
     processes = processes or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     crew = _Crew(jobs, settings, patience)
     crew.start(min(processes, len(jobs)))
@@ -76,6 +82,11 @@ def read_jobs(
         yield from crew.answers()
     finally:
         crew.stop()
+
+
+def needs_processes(files: Sequence[File]) -> bool:
+    """Whether they are so many, or of such formats, that processes of their own read them."""
+    return any(file.path.suffix.lower() not in SAFE for file in files) or sum(map(_size, files)) >= _SMALL
 
 
 def jobs_of(files: Sequence[File]) -> Iterator[list[File]]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from deepseek_fusion.core.settings.filtering import CorpusConfig
+from deepseek_fusion.core.settings.filtering import CorpusConfig, SemanticConfig
 from deepseek_fusion.corpus.documents import Rejected
-from deepseek_fusion.corpus.funnel.page import HERE, LANGUAGES, STEPS, write_funnel
+from deepseek_fusion.corpus.funnel.page import HERE, LANGUAGES, SCORES, STEPS, write_funnel
 from deepseek_fusion.corpus.ledger import Ledger
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> 痛风"
@@ -38,7 +40,7 @@ def page(path: Path, scores: np.ndarray) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 def scores() -> np.ndarray:
-    table = np.full((1009, 3), np.nan)
+    table = np.full((1009, len(SCORES)), np.nan)
     table[:, 0] = np.arange(1009)
     table[9:, 1] = 0.25
     return table
@@ -84,6 +86,67 @@ def test_a_domain_adds_its_threshold_and_nothing_read_shows_none(tmp_path: Path,
     scores[:, 2] = 0.5
     _, data = page(tmp_path / "funnel.html", scores)
     assert [score["key"] for score in data["scores"]] == ["min_characters", "near_duplicate", "relevance"]
+    scores[5:, 3] = 0.9
+    _, data = page(tmp_path / "funnel.html", scores)
+    assert [score["key"] for score in data["scores"]][-1] == "threshold"
     html, data = page(tmp_path / "funnel.html", scores[:0])
     assert data["rows"] == []
     assert 'id="thresholds"' not in html
+
+
+BINS = [{"sure": 0.1, "good": 0.05, "share": 0.5}, {"sure": 0.9, "good": 0.97, "share": 0.5}]
+
+
+def test_the_plot_of_reliability_stands_on_the_page_of_a_judge(tmp_path: Path, scores: np.ndarray) -> None:
+    facts = {"reliability": {"pair": {"en": {"ece": 0.061, "bins": BINS}, "zh": {"ece": 0.02, "bins": BINS}}}}
+    path = tmp_path / "funnel.html"
+    section = CorpusConfig(semantic=SemanticConfig(judges=("answers",)))
+    write_funnel(path, section, SUMMARY, book(), scores.astype(np.float32), facts)
+    html = path.read_text(encoding="utf-8")
+    assert html.count("<svg") == 2
+    assert html.count("<circle") == 4
+    assert '<circle cx="90.0" cy="3.0"' in html  # good more often than it says: above the line
+    assert "ECE 0.061" in html
+    assert "可用 <code>corpus label</code>" in html
+    write_funnel(path, CorpusConfig(), SUMMARY, book(), scores.astype(np.float32))
+    assert "<svg" not in path.read_text(encoding="utf-8")
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+MOVE = """<script>{
+  const seen = {before: document.getElementById("stay").textContent};
+  const slider = document.getElementById("threshold");
+  slider.value = 0.95; slider.dispatchEvent(new Event("input"));
+  seen.after = document.getElementById("stay").textContent;
+  seen.change = document.getElementById("change").textContent;
+  seen.yaml = document.getElementById("yaml").textContent;
+  document.getElementById("reset").click();
+  seen.reset = document.getElementById("stay").textContent;
+  document.title = "SEEN" + JSON.stringify(seen) + "END";
+}</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_threshold_that_is_moved_changes_what_stays(tmp_path: Path, scores: np.ndarray) -> None:
+    assert CHROMIUM
+    scores[:, 0] = 100
+    scores[:, 3] = np.where(np.arange(len(scores)) % 4 == 0, 0.9, 0.99)  # every fourth of 1009 is below 0.95
+    path = tmp_path / "funnel.html"
+    html, _ = page(path, scores)
+    path.write_text(html.replace("</body>", f"{MOVE}</body>"), encoding="utf-8")
+    command = [CHROMIUM, *FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    seen = re.search(r"SEEN(.*)END", shown)
+    assert seen is not None
+    assert json.loads(seen[1]) == {
+        "before": "1,000",
+        "after": "747",
+        "change": "−253",
+        "yaml": "corpus:\n  semantic:\n    threshold: 0.95",
+        "reset": "1,000",
+    }

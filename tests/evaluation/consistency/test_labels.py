@@ -14,10 +14,9 @@ import pytest
 
 from deepseek_fusion.core.artifacts import Artifact, write_jsonl
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.labelling import LabelServer, label_in_browser
 from deepseek_fusion.evaluation.consistency.labels import (
     Desk,
-    LabelServer,
-    label_in_browser,
     label_in_terminal,
     open_desk,
     read_labels,

@@ -47,6 +47,28 @@ class DomainConfig(Section):
     )
 
 
+class SemanticConfig(Section):
+    """Does an answer answer its question, is a passage coherent prose."""
+
+    judges: tuple[Literal["answers", "passages"], ...] = Field(
+        default=(),
+        description="What is judged: `answers` of rows with a question and an answer, `passages` (all other rows); "
+        "the level is off if empty. Judge a sample first: on sources unlike its own the packaged model rejects many "
+        "good rows.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="Model file that `corpus train` wrote, relative to the YAML; the packaged one if absent.",
+    )
+    threshold: float = Field(
+        default=0.8, ge=0, le=1, description="Rows whose calibrated probability is lower are rejected."
+    )
+    question_field: str = Field(default="question", description="The field or column of a row that is a question.")
+    answer_field: str = Field(
+        default="answer", description="The field or column of a row that is its answer; the text where it has none."
+    )
+
+
 class CorpusConfig(Section):
     """Documents in, clean rows out."""
 
@@ -65,6 +87,7 @@ class CorpusConfig(Section):
         description="Documents whose estimated Jaccard similarity of word 5-grams reaches this are duplicates.",
     )
     personal: PersonalConfig = Field(default_factory=PersonalConfig, description="Personal data.")
+    semantic: SemanticConfig = Field(default_factory=SemanticConfig, description="Whether it makes sense.")
     domain: DomainConfig = Field(default_factory=DomainConfig, description="Relevance to the domain; off if empty.")
     exams: tuple[str, ...] = Field(
         default=(),

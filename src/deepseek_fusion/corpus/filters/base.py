@@ -9,6 +9,9 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from deepseek_fusion.corpus.documents import Document, Level, Rejected
 from deepseek_fusion.corpus.features import counted
 from deepseek_fusion.corpus.minhash import Signatures, signatures
@@ -24,11 +27,15 @@ class Batch:
     Args:
         documents: in order.
         first: number of the first one among all documents.
+
+    Attributes:
+        judged: filter of the semantic level -> [N] its probabilities, once it was asked.
     """
 
     def __init__(self, documents: Sequence[Document], first: int = 0) -> None:
         self.documents = documents
         self.first = first
+        self.judged: dict[str, npt.NDArray[np.float64]] = {}
 
     @cached_property
     def words(self) -> Words:

@@ -42,7 +42,10 @@ if (data.rows.length) {
       [...document.getElementById(`bins-${score.key}`).children].forEach((bar, number) => {
         bar.classList.toggle("out", !passes(score, score.low + ((number + 0.5) * (score.high - score.low)) / BINS, threshold));
       });
-      if (threshold !== score.now) changed.push(score.key === "relevance" ? `  domain:\n    relevance: ${threshold}` : `  ${score.key}: ${threshold}`);
+      if (threshold !== score.now) {
+        const section = { relevance: "domain", threshold: "semantic" }[score.key];
+        changed.push(section ? `  ${section}:\n    ${score.key}: ${threshold}` : `  ${score.key}: ${threshold}`);
+      }
     });
     document.getElementById("yaml").textContent = changed.length ? `corpus:\n${changed.join("\n")}` : "–";
   };

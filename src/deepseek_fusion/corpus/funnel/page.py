@@ -28,6 +28,8 @@ STEPS = {
     "too_short": "basic",
     "damaged": "basic",
     "other_language": "basic",
+    "mismatch": "semantic",
+    "incoherent": "semantic",
     "in_exam": "exam",
     "exact_duplicate": "basic",
     "near_duplicate": "basic",
@@ -35,11 +37,21 @@ STEPS = {
 }
 """Filters in the order in which they are asked, and the level of each."""
 
+SCORES = ("characters", "similarity", "relevance", "probability")
+"""What a row may have been measured by; the columns of `documents.parquet`."""
+
 _MOST_ROWS = 20_000
 _LOWEST_SIMILARITY = 0.3  # below, candidates are hardly found, so nothing can be said
 
 
-def write_funnel(out: Path, section: CorpusConfig, summary: Mapping[str, Any], book: Ledger, scores: Scores) -> None:
+def write_funnel(
+    out: Path,
+    section: CorpusConfig,
+    summary: Mapping[str, Any],
+    book: Ledger,
+    scores: Scores,
+    judge: Mapping[str, Any] | None = None,
+) -> None:
     """Write the page.
 
     Args:
@@ -47,7 +59,8 @@ def write_funnel(out: Path, section: CorpusConfig, summary: Mapping[str, Any], b
         section: whose thresholds were in force.
         summary: what `summary.json` says.
         book: what was rejected, with examples.
-        scores: [N, 3] characters, similarity and relevance of each row that got so far; NaN where it was not compared.
+        scores: [N, 4] the `SCORES` of each row that got so far; NaN where it was not compared.
+        judge: what the model of the semantic level says of itself; empty if the level is off.
     """
     words = yaml.safe_load((HERE / "words.yaml").read_text(encoding="utf-8"))
     environment = Environment(
@@ -65,6 +78,7 @@ def write_funnel(out: Path, section: CorpusConfig, summary: Mapping[str, Any], b
         steps=steps,
         steps_left=left,
         data=_data(section, summary["kept"], scores),
+        reliability=_reliability(section, judge or {}),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
     )
@@ -96,13 +110,15 @@ def _data(section: CorpusConfig, kept: int, scores: Scores) -> dict[str, Any]:
     """A sample of the scores, and the range of each threshold."""
     sample = scores[np.linspace(0, len(scores) - 1, min(len(scores), _MOST_ROWS)).astype(int)]
     fewest = section.min_characters
-    most = max(4 * fewest, int(np.quantile(scores[:, 0], 0.9))) if len(scores) else 4 * fewest
+    lengths = scores[np.isfinite(scores[:, 0]), 0]  # what the semantic level rejects comes without
+    most = max(4 * fewest, int(np.quantile(lengths, 0.9))) if len(lengths) else 4 * fewest
     ranges = [
         ("min_characters", "above", 1, most, 1, fewest),
         ("near_duplicate", "below", _LOWEST_SIMILARITY, 1.01, 0.01, section.near_duplicate),
         ("relevance", "above", 0, 1, 0.01, section.domain.relevance),
+        ("threshold", "above", 0, 1, 0.01, section.semantic.threshold),
     ]
-    used = [place for place in range(3) if place < 2 or np.isfinite(scores[:, 2]).any()]
+    used = [place for place in range(len(SCORES)) if place < 2 or np.isfinite(scores[:, place]).any()]
     names = ("key", "keeps", "low", "high", "step", "now")
     return {
         "kept": kept,
@@ -110,3 +126,22 @@ def _data(section: CorpusConfig, kept: int, scores: Scores) -> dict[str, Any]:
         "scores": [dict(zip(names, ranges[place], strict=True)) for place in used],
         "rows": [[None if value != value else round(value, 3) for value in row] for row in sample[:, used].tolist()],
     }
+
+
+def _reliability(section: CorpusConfig, judge: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each head in use its error and the points of its plot, which is 100 wide and high."""
+    heads = {"answers": "pair", "passages": "prose"}
+    measured = judge.get("reliability", {})
+    found = []
+    for kind in section.semantic.judges:
+        for part, row in measured.get(heads[kind], {}).items():
+            points = [
+                {
+                    "x": round(100 * b["sure"], 1),
+                    "y": round(100 - 100 * b["good"], 1),
+                    "r": round(2 + 6 * b["share"], 1),
+                }
+                for b in row["bins"]
+            ]
+            found.append({"kind": kind, "part": part, "ece": f"{row['ece']:.3f}", "points": points})
+    return found

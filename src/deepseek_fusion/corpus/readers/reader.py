@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,14 +15,34 @@ Reading = Iterator[Document | Rejected]
 
 @dataclass(frozen=True)
 class Fields:
-    """Which field of a row is the document's text, and which others are kept beside it."""
+    """Which field of a row is the document's text, and which others are kept beside it.
+
+    A row without a text that has a question and an answer is a document of these two lines.
+    """
 
     text: str = "text"
     keep: tuple[str, ...] = ()
+    question: str = "question"
+    answer: str = "answer"
+
+    def text_of(self, row: Mapping[str, Any]) -> str | None:
+        """The text of a row, or None if it has neither a text nor a question with an answer."""
+        if isinstance(text := row.get(self.text), str):
+            return text.strip()
+        pair = [row.get(self.question), row.get(self.answer)]
+        told = [part.strip() for part in pair if isinstance(part, str)]
+        return "\n".join(told) if len(told) == len(pair) else None
 
     def metadata(self, row: Mapping[str, Any]) -> dict[str, str]:
-        """The fields to keep, as text, of a row that has them."""
-        return {name: str(row[name]) for name in self.keep if row.get(name) not in (None, "")}
+        """The fields to keep, as text, of a row that has them; question and answer always."""
+        names = dict.fromkeys((*self.keep, self.question, self.answer))
+        return {name: str(row[name]) for name in names if row.get(name) not in (None, "")}
+
+    def missing_in(self, names: Sequence[str]) -> str | None:
+        """What to say of a table with these columns if no row of it can be a document."""
+        if self.text in names or {self.question, self.answer} <= set(names):
+            return None
+        return f"no column `{self.text}`, but {', '.join(names)[:80]}"
 
 
 class Reader(ABC):

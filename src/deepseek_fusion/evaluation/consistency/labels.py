@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import random
-import secrets
-import webbrowser
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.events import say
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS
 from deepseek_fusion.knowledge.graph import Graph
 
 PAGE = Path(__file__).parent / "label.html"
 _KEYS = dict(zip("123", VERDICTS, strict=True))
-_LONGEST_BODY = 4096
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 _SHOWN = ("id", "prompt", "answer", "text", "subject", "relation", "object", "negated")
 """What a person sees of a claim: nothing that the checker or the NLI model made of it."""
 
@@ -45,6 +37,9 @@ class Desk:
     graph: Graph
     file: Path
     labeller: str
+    page: Path = PAGE
+    noun: ClassVar[str] = "claim"
+    example: ClassVar[str] = "supported"
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -53,11 +48,12 @@ class Desk:
         self._order = [claim for claim in self._labels if claim in self._wanted]
 
     def state(self) -> dict[str, Any]:
-        """The claim to judge now (null when all are done) with the facts on its subject, and how many are done."""
+        """The language, the claim to judge now (null when all are done), facts on its subject, how many are done."""
         with self._lock:
             row = next((row for row in self.claims if row["id"] not in self._labels), None)
             shown = None if row is None else {key: row[key] for key in _SHOWN} | {"facts": self._facts(row)}
-            return {"claim": shown, "done": len(self._order), "total": len(self.claims), "labeller": self.labeller}
+            counts = {"done": len(self._order), "total": len(self.claims)}
+            return {"claim": shown, **counts, "labeller": self.labeller, "language": self.graph.language}
 
     def label(self, claim: str, label: str) -> None:
         """Write one label down.
@@ -196,116 +192,3 @@ def label_in_terminal(
     state = desk.state()
     write(texts["done"].format(done=state["done"], total=state["total"], file=desk.file))
     return int(state["done"])
-
-
-def label_in_browser(desk: Desk, open_page: Callable[[str], object] = webbrowser.open) -> int:
-    """Serve the page until the person is done or the program is interrupted; return how many are labelled."""
-    with LabelServer(desk) as server:
-        say(f"Labelling at {server.url} (Ctrl-C stops; labels are kept)")
-        open_page(server.url)
-        try:
-            server.wait()
-        except KeyboardInterrupt:
-            say("stopped; the next call goes on from here")
-    return int(desk.state()["done"])
-
-
-class LabelServer:
-    """One page on the loopback interface, under an address that nobody can guess."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk, self.token = desk, secrets.token_urlsafe(24)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.finished = False
-
-    @property
-    def url(self) -> str:
-        """Address of the page."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/{self.token}/"
-
-    def wait(self) -> None:
-        """Answer requests until the person closes the sample."""
-        self._server.timeout = 0.5
-        while not self.finished:
-            self._server.handle_request()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.server_close()
-
-
-def _handler(server: LabelServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            match self._action():
-                case "":
-                    self._send(200, PAGE.read_bytes(), "text/html; charset=utf-8")
-                case "state":
-                    self._send_json(200, server.desk.state() | {"language": server.desk.graph.language})
-                case str():
-                    self._send_json(404, {"error": "there is no such page"})
-
-        def do_POST(self) -> None:
-            action = self._action()
-            if action is None:
-                return
-            try:
-                self._act(action)
-            except FusionError as error:
-                self._send_json(400, {"error": str(error)})
-                return
-            self._send_json(200, server.desk.state())
-
-        def _act(self, action: str) -> None:
-            if action == "label":
-                body = self._body()
-                server.desk.label(str(body.get("claim")), str(body.get("label")))
-            elif action == "undo":
-                server.desk.undo()
-            elif action == "finish":
-                server.finished = True
-            else:
-                raise FusionError(f"`{action}` is no action; send label, undo or finish.")
-
-        def _body(self) -> dict[str, Any]:
-            length = self.headers.get("Content-Length", "")
-            if not length.isdigit() or int(length) > _LONGEST_BODY:
-                raise FusionError(f"the request needs a Content-Length of at most {_LONGEST_BODY} bytes.")
-            try:
-                body = json.loads(self.rfile.read(int(length)))
-            except ValueError:
-                raise FusionError('the request is not JSON; send {"claim": "…", "label": "supported"}.') from None
-            if not isinstance(body, dict):
-                raise FusionError('the request is no object; send {"claim": "…", "label": "supported"}.')
-            return body
-
-        def _action(self) -> str | None:
-            """What is asked for; None, and a refusal, without the token."""
-            _, token, *rest = [*self.path.split("/"), ""]
-            if not hmac.compare_digest(token.encode(), server.token.encode()):
-                self._send_json(403, {"error": "this address lacks the right token; use the one the program printed"})
-                return None
-            return rest[0] if rest else ""
-
-        def _send_json(self, status: int, value: dict[str, Any]) -> None:
-            self._send(status, json.dumps(value, ensure_ascii=False).encode(), "application/json; charset=utf-8")
-
-        def _send(self, status: int, content: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Content-Security-Policy", _POLICY)
-            self.send_header("Referrer-Policy", "no-referrer")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Quiet: a person is looking at the terminal."""
-
-    return Handler

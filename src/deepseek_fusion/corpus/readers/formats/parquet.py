@@ -30,9 +30,10 @@ class ParquetReader(Reader):
         try:
             with ParquetFile(content) as table:
                 names = table.schema_arrow.names
-                if self.fields.text not in names:
-                    raise UnreadableError(f"no column `{self.fields.text}`, but {', '.join(names)[:80]}")
-                columns = [self.fields.text, *(name for name in self.fields.keep if name in names)]
+                if fault := self.fields.missing_in(names):
+                    raise UnreadableError(fault)
+                wanted = (self.fields.text, self.fields.question, self.fields.answer, *self.fields.keep)
+                columns = list(dict.fromkeys(name for name in wanted if name in names))
                 for batch in table.iter_batches(_ROWS, columns=columns):
                     for row in batch.to_pylist():
                         number += 1
@@ -41,9 +42,9 @@ class ParquetReader(Reader):
             raise UnreadableError(f"broken Parquet after row {number} ({str(error)[:120]})") from None
 
     def _row(self, name: str, number: int, row: dict[str, object]) -> Document | Rejected:
-        text = row[self.fields.text]
-        if not isinstance(text, str):
-            return unread(name, number, f"`{self.fields.text}` is no text", str(text)[:80])
+        text = self.fields.text_of(row)
+        if text is None:
+            return unread(name, number, f"`{self.fields.text}` is no text", str(row.get(self.fields.text))[:80])
         if len(text) > MOST_LINE:
             return unread(name, number, f"a text of more than {MOST_LINE >> 20} million characters")
-        return Document(name, text.strip(), number, self.fields.metadata(row))
+        return Document(name, text, number, self.fields.metadata(row))

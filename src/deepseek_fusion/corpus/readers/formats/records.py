@@ -28,8 +28,8 @@ class Records:
             yield from fhir_documents(self.name, line, value, self.patients, self.textless)
         elif isinstance(value.get("narrative"), dict):
             yield self._note(value, line)
-        elif isinstance(value.get(self.fields.text), str):
-            yield Document(self.name, value[self.fields.text].strip(), line, self.fields.metadata(value))
+        elif (text := self.fields.text_of(value)) is not None:
+            yield Document(self.name, text, line, self.fields.metadata(value))
         else:
             yield self._refused(value, line)
 

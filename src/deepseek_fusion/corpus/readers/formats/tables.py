@@ -32,17 +32,17 @@ class TableReader(Reader):
                 columns = self._columns(row)
             elif len(row) == len(columns):
                 fields = dict(zip(columns, row, strict=True))
-                kept = self.fields.metadata(fields)
-                yield Document(file.name, fields[self.fields.text.casefold()].strip(), line, kept)
+                yield Document(file.name, self.fields.text_of(fields) or "", line, self.fields.metadata(fields))
             elif row:
                 reason = f"{len(row)} fields where the header has {len(columns)}"
                 yield unread(file.name, line, reason, ",".join(row))
 
     def _columns(self, header: list[str]) -> list[str]:
         names = [column.strip() for column in header]
-        columns = [name if name in self.fields.keep else name.casefold() for name in names]
-        if self.fields.text.casefold() not in columns:
-            raise UnreadableError(f"the header has no column `{self.fields.text}`, but {', '.join(names)[:80]}")
+        own = {name.casefold(): name for name in (self.fields.answer, self.fields.question, self.fields.text)}
+        columns = [name if name in self.fields.keep else own.get(name.casefold(), name.casefold()) for name in names]
+        if fault := self.fields.missing_in(columns):
+            raise UnreadableError(f"the header has {fault}")
         return columns
 
 

@@ -1,0 +1,160 @@
+"""A desk at which a person labels one thing after another, as a page in the browser; what is labelled is the room's."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import webbrowser
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.events import say
+
+_LONGEST_BODY = 4096
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+
+
+class Desk(Protocol):
+    """What the server needs of a desk: a page, and what its buttons do.
+
+    Attributes:
+        page: the HTML file.
+        noun: what a thing to label is called in requests.
+        example: one of the labels.
+    """
+
+    page: Path
+
+    @property
+    def noun(self) -> str: ...
+
+    @property
+    def example(self) -> str: ...
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows: the thing to label now, how many are `done` of the `total`."""
+
+    def label(self, thing: str, label: str, /) -> None:
+        """Write one label down."""
+
+    def undo(self) -> None:
+        """Take the last label back."""
+
+
+def label_in_browser(desk: Desk, open_page: Callable[[str], object] = webbrowser.open) -> int:
+    """Serve the page until the person is done or the program is interrupted; return how many are labelled."""
+    with LabelServer(desk) as server:
+        say(f"Labelling at {server.url} (Ctrl-C stops; labels are kept)")
+        open_page(server.url)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            say("stopped; the next call goes on from here")
+    return int(desk.state()["done"])
+
+
+class LabelServer:
+    """One page on the loopback interface, under an address that nobody can guess."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.token = desk, secrets.token_urlsafe(24)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.finished = False
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{self.token}/"
+
+    def wait(self) -> None:
+        """Answer requests until the person closes the sample."""
+        self._server.timeout = 0.5
+        while not self.finished:
+            self._server.handle_request()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.server_close()
+
+
+def _handler(server: LabelServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            match self._action():
+                case "":
+                    self._send(200, server.desk.page.read_bytes(), "text/html; charset=utf-8")
+                case "state":
+                    self._send_json(200, server.desk.state())
+                case str():
+                    self._send_json(404, {"error": "there is no such page"})
+
+        def do_POST(self) -> None:
+            action = self._action()
+            if action is None:
+                return
+            try:
+                self._act(action)
+            except FusionError as error:
+                self._send_json(400, {"error": str(error)})
+                return
+            self._send_json(200, server.desk.state())
+
+        def _act(self, action: str) -> None:
+            if action == "label":
+                body = self._body()
+                server.desk.label(str(body.get(server.desk.noun)), str(body.get("label")))
+            elif action == "undo":
+                server.desk.undo()
+            elif action == "finish":
+                server.finished = True
+            else:
+                raise FusionError(f"`{action}` is no action; send label, undo or finish.")
+
+        def _body(self) -> dict[str, Any]:
+            length = self.headers.get("Content-Length", "")
+            example = json.dumps({server.desk.noun: "…", "label": server.desk.example}, ensure_ascii=False)
+            if not length.isdigit() or int(length) > _LONGEST_BODY:
+                raise FusionError(f"the request needs a Content-Length of at most {_LONGEST_BODY} bytes.")
+            try:
+                body = json.loads(self.rfile.read(int(length)))
+            except ValueError:
+                raise FusionError(f"the request is not JSON; send {example}.") from None
+            if not isinstance(body, dict):
+                raise FusionError(f"the request is no object; send {example}.")
+            return body
+
+        def _action(self) -> str | None:
+            """What is asked for; None, and a refusal, without the token."""
+            _, token, *rest = [*self.path.split("/"), ""]
+            if not hmac.compare_digest(token.encode(), server.token.encode()):
+                self._send_json(403, {"error": "this address lacks the right token; use the one the program printed"})
+                return None
+            return rest[0] if rest else ""
+
+        def _send_json(self, status: int, value: dict[str, Any]) -> None:
+            self._send(status, json.dumps(value, ensure_ascii=False).encode(), "application/json; charset=utf-8")
+
+        def _send(self, status: int, content: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Security-Policy", _POLICY)
+            self.send_header("Referrer-Policy", "no-referrer")
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet: a person is looking at the terminal."""
+
+    return Handler

@@ -1,0 +1,173 @@
+"""Rows of the user's own documents are put before a person, and a judge is trained on what the person said."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar
+
+from deepseek_fusion.core.artifacts import read_jsonl
+from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.knowledge.language import language_of
+
+PAGE = Path(__file__).parent / "label.html"
+LABELS = ("good", "bad")
+_KEYS = dict(zip("12", LABELS, strict=True))
+_SHOWN = ("id", "question", "text")
+"""What a person sees of a row: nothing of what the judge thinks."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What somebody judged: an answer to a question, or a passage where there is no question."""
+
+    text: str
+    good: bool
+    question: str | None = None
+    weight: float = 1.0
+
+
+@dataclass
+class RowDesk:
+    """Rows to label, and the file that the labels go to.
+
+    Attributes:
+        rows: `id`, `question` (or None), `text`, in the order in which they are shown.
+        file: appended to, with the texts, so that training needs nothing else; a null label takes the last one back.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    file: Path
+    labeller: str
+    page: Path = PAGE
+    noun: ClassVar[str] = "row"
+    example: ClassVar[str] = "good"
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self._wanted = {row["id"]: row for row in self.rows}
+        known = read_labels([self.file]) if self.file.exists() else {}
+        self._order = [key for (key, who) in known if who == self.labeller and key in self._wanted]
+
+    def state(self) -> dict[str, Any]:
+        """The row to judge now (null when all are done), its language, and how many are done."""
+        with self._lock:
+            row = next((row for row in self.rows if row["id"] not in self._order), None)
+            shown = None if row is None else {key: row[key] for key in _SHOWN}
+            language = language_of(str((row or self.rows[-1])["text"]))
+            counts = {"done": len(self._order), "total": len(self.rows)}
+            return {"row": shown, **counts, "labeller": self.labeller, "language": language}
+
+    def label(self, thing: str, label: str, /) -> None:
+        """Write one label down.
+
+        Raises:
+            FusionError: the row is not in this sample, or the label is none of the two.
+        """
+        if thing not in self._wanted:
+            raise FusionError(f"row: `{thing}` is not in this sample; reload the page.")
+        if label not in LABELS:
+            raise FusionError(f"label: `{label}` is none of {', '.join(LABELS)}; send one of them.")
+        with self._lock:
+            self._append(thing, label)
+            self._order = [other for other in self._order if other != thing] + [thing]
+
+    def undo(self) -> None:
+        """Take the last label back; nothing happens if there is none."""
+        with self._lock:
+            if self._order:
+                self._append(self._order.pop(), None)
+
+    def _append(self, row: str, label: str | None) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        told = {"question": self._wanted[row]["question"], "text": self._wanted[row]["text"]}
+        line = {"row": row, **told, "label": label, "labeller": self.labeller, "time": now}
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def sample(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> list[Mapping[str, Any]]:
+    """Up to `count` rows in random order, as many as possible from each fifth of the probabilities.
+
+    Most rows of a usual corpus are good; drawn at random, hardly a bad one would be seen.
+    """
+    rng = random.Random(seed)
+    strata: dict[int, list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: str(row["id"])):
+        strata.setdefault(min(4, int(5 * row["probability"])), []).append(row)
+    for stratum in strata.values():
+        rng.shuffle(stratum)
+    turns = [row for turn in range(count) for key in sorted(strata) for row in strata[key][turn : turn + 1]]
+    chosen = turns[:count]
+    rng.shuffle(chosen)
+    return chosen
+
+
+def read_labels(files: Iterable[Path]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The labels that stand: (row, labeller) -> the line of the file.
+
+    Raises:
+        FusionError: a line lacks a field or has an unknown label.
+    """
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for file in files:
+        for number, row in enumerate(read_jsonl(file), start=1):
+            texts = [row.get(name) for name in ("row", "labeller", "text")]
+            label, question = row.get("label", ""), row.get("question")
+            known = label is None or label in LABELS
+            if not (all(isinstance(text, str) for text in texts) and known and isinstance(question, str | None)):
+                raise FusionError(
+                    f'{file}, row {number}: needs "row", "labeller", "text", "question" (or null) and a "label" out of '
+                    f"{', '.join(LABELS)} or null; mend or delete the row."
+                )
+            key = (str(texts[0]), str(texts[1]))
+            found.pop(key, None)
+            if label is not None:
+                found[key] = row
+    return found
+
+
+_TEXTS = {
+    "en": {
+        "pair": "Question: {question}\nAnswer:   {text}",
+        "prose": "{text}",
+        "ask": "1 good: it answers, or reads well   2 bad   u undo   q stop: ",
+        "again": "Type 1, 2, u or q.",
+        "done": "{done} of {total} labelled; kept in {file}.",
+    },
+    "zh": {
+        "pair": "问题：{question}\n回答：{text}",
+        "prose": "{text}",
+        "ask": "1 合格：切题或通顺   2 不合格   u 撤销   q 停止：",
+        "again": "请输入 1、2、u 或 q。",
+        "done": "已标注 {done}/{total}，保存在 {file}。",
+    },
+}
+
+
+def label_in_terminal(desk: RowDesk, read: Callable[[str], str] = input, write: Callable[[str], None] = print) -> int:
+    """Ask row by row until all are labelled, the person stops or the input ends; return how many are done."""
+    while (row := (state := desk.state())["row"]) is not None:
+        texts = _TEXTS[state["language"]]
+        write(f"\n[{state['done'] + 1}/{state['total']}]")
+        write(texts["prose" if row["question"] is None else "pair"].format(question=row["question"], text=row["text"]))
+        try:
+            key = read(texts["ask"]).strip().lower()
+        except EOFError:
+            break
+        if key == "q":
+            break
+        if key == "u":
+            desk.undo()
+        elif key in _KEYS:
+            desk.label(row["id"], _KEYS[key])
+        else:
+            write(texts["again"])
+    state = desk.state()
+    write(_TEXTS[state["language"]]["done"].format(done=state["done"], total=state["total"], file=desk.file))
+    return int(state["done"])
