@@ -34,7 +34,7 @@ def test_a_wrong_key_of_a_phase_is_told_with_the_right_one(project: Callable[...
 
 def test_a_phase_depends_on_its_own_section_alone() -> None:
     before = TrainingConfig(phases=("adapt", "instruct", "adapt+instruct"))
-    other = before.model_copy(update={"adapt": AdaptConfig(learning_rate=3e-4)})
+    other = before.model_copy(update={"adapt": AdaptConfig(learning_rate=7e-4)})
     changed = [before.of_phase(number) != other.of_phase(number) for number in range(3)]
     assert changed == [True, False, True]
     other = before.model_copy(update={"learning_rate": 3e-4, "batch_tokens": 64})
