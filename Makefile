@@ -35,7 +35,8 @@ check: install  ## Lint, format, types, and whether the generated docs are up to
 	$(RUN) docs/generate.py --check
 
 bench: install  ## Run every benchmark; results go to benchmarks/results
-	for script in benchmarks/*.py; do $(RUN) "$$script" || exit 1; done
+	@for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" || left="$$left $$script"; done; \
+	test -z "$$left" || { echo "Need a peer or a folder of data (see their first lines), or failed:$$left"; exit 1; }
 
 docs: install  ## Write what is generated: config and CLI pages, README tables, pictures
 	$(RUN) docs/generate.py

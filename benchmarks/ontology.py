@@ -12,6 +12,7 @@ All times are CPU times of one process; lookups and walks of all stores take tur
 
 from __future__ import annotations
 
+import argparse
 import csv
 import random
 import sqlite3
@@ -144,13 +145,15 @@ def spread(times: list[float]) -> tuple[float, float]:
 
 def main() -> None:
     """Measure everything and write the result."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         triples = work / "annotations.csv"
         with triples.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("subject", "relation", "object"), *dict.fromkeys(facts_in(folder))])
-        write_results("ontology", sys.argv, list(measure([folder / "hp.obo", triples], work)))
+        write_results("ontology", ["benchmarks/ontology.py", *sys.argv[1:]], list(measure([folder / "hp.obo", triples], work)))
 
 
 def measure(files: list[Path], work: Path) -> Iterator[Row]:

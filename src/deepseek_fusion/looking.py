@@ -108,7 +108,8 @@ def _told(store: Store, node: int) -> list[str]:
     from deepseek_fusion.knowledge.store.tables import IDENTIFIER
 
     obsolete = " (obsolete)" if store.obsolete[node] else ""
-    lines = [f"{store.label(node)}  {store.id(node)}{obsolete}"]
+    identifier = "" if store.id(node) == store.label(node) else f"  {store.id(node)}"
+    lines = [f"{store.label(node)}{identifier}{obsolete}"]
     names = [
         f"{name.text}{f' @{name.language}' if name.language else ''}"
         for name in store.names(node)
