@@ -153,7 +153,8 @@ def main() -> None:
         triples = work / "annotations.csv"
         with triples.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("subject", "relation", "object"), *dict.fromkeys(facts_in(folder))])
-        write_results("ontology", ["benchmarks/ontology.py", *sys.argv[1:]], list(measure([folder / "hp.obo", triples], work)))
+        rows = list(measure([folder / "hp.obo", triples], work))
+    write_results("ontology", ["benchmarks/ontology.py", *sys.argv[1:]], rows)
 
 
 def measure(files: list[Path], work: Path) -> Iterator[Row]:

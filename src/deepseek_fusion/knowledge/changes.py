@@ -178,7 +178,8 @@ def told(change: Change) -> Iterator[str]:
     """A change in a line or a few, for people."""
     mark = {"added": "+", "changed": "~", "obsoleted": "-", "restored": "+", "removed": "-"}[change.change]
     heirs = f" -> {', '.join(change.replaced_by)}" if change.replaced_by else ""
-    yield f"{mark} {change.change:<9} {change.id}  {change.name}{heirs}"
+    name = "" if change.name == change.id else f"  {change.name}"
+    yield f"{mark} {change.change:<9} {change.id}{name}{heirs}"
     if change.renamed_from:
         yield f"    was called {change.renamed_from}"
     if change.change != "added":
