@@ -99,8 +99,8 @@ def english(models: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
     return file
 
 
-STAGES = {"corpus", "graph", "exam", "sitting", "lessons", "replay", "adapter", "router", "leaks", "shuffled"}
-STAGES |= {"weights", "coverage", "consistency", "calibration", "routed", "card"}
+STAGES = {"corpus", "store", "tail", "graph", "exam", "sitting", "lessons", "replay", "adapter", "router", "leaks"}
+STAGES |= {"shuffled", "weights", "coverage", "consistency", "calibration", "routed", "card"}
 
 
 def test_every_stage_leaves_its_artifact_and_the_release_is_whole(english: Path) -> None:
@@ -335,7 +335,7 @@ def test_the_doctor_looks_at_everything_and_trains_nothing(models: Callable[[str
     assert "frozen" in shown["What trains"]["  experts"]
     assert "trainable" in shown["What trains"]["  q_b_proj"]
     assert "tokens/s" in shown["Time and memory here"]["speed"]
-    assert stages(times(tmp_path / "p" / "work")) == {"corpus", "graph", "exam", "lessons", "leaks"}
+    assert stages(times(tmp_path / "p" / "work")) == {"corpus", "store", "tail", "graph", "exam", "lessons", "leaks"}
 
 
 # --- the command line, in a process of its own ---------------------------------------------------------------------
