@@ -17,6 +17,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
+from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.ablation import ablate
 from deepseek_fusion.evaluation.answers.abilities import AbilitiesConfig, packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.answers.controls import sit_controls
@@ -39,6 +40,7 @@ from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import build_graph
+from deepseek_fusion.knowledge.extraction.build import extract_triples
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.parallel import check_parallel
 from deepseek_fusion.models.ranks import count
@@ -63,6 +65,7 @@ from deepseek_fusion.teaching import (
 from deepseek_fusion.training.routing.fitting import train_router
 
 LEAKS, ATTACK = ("leaks",), ("robustness", "seed", "bootstrap")
+GRAPH = ("sources", "subject_type", "relations", "max_facts", "seed")
 CONTROLS, MEASURED = ("controls", "seed"), ("seed", "bootstrap")
 """The same for what only the examination needs (see `teaching.py`)."""
 
@@ -179,6 +182,21 @@ def evaluate(config: Config, run: Run, examined: str) -> Examination:
     return Examination(card.path / "card.json", card.path / "report.html", _passed(graded))
 
 
+def extract(config: Config, run: Run, documents: Source | None) -> Artifact:
+    """Triples and records out of the project's documents, or out of others, in the terms of its graph.
+
+    Raises:
+        FusionError: something in the project, a document or the model is wrong.
+    """
+    if documents is None:
+        corpus = read_corpus(config, run)
+    else:
+        short = config.corpus.only("text_field", "languages", "personal").model_copy(update={"min_characters": 1})
+        corpus = run.step(build_corpus, short, documents)
+    graph = _graph(config, run, corpus)
+    return run.step(extract_triples, config.knowledge.extraction, graph, corpus)
+
+
 def labelling(config: Config, labeller: str) -> Desk:
     """The claims of the current release that wait for a person's judgement.
 
@@ -239,10 +257,15 @@ def _ground(config: Config, run: Run, model: ModelSource) -> Ground:
     else:
         general = Source((packaged_text().name,), packaged_text().parent)
     corpus = read_corpus(config, run)
-    graph = run.step(build_graph, config.knowledge, Source(config.knowledge.sources, config.folder), corpus)
+    graph = _graph(config, run, corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
     return Ground(model, general, corpus, graph, exam, before)
+
+
+def _graph(config: Config, run: Run, corpus: Artifact) -> Artifact:
+    section = config.knowledge.only(*GRAPH)
+    return run.step(build_graph, section, Source(config.knowledge.sources, config.folder), corpus)
 
 
 def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) -> Graded:

@@ -33,6 +33,21 @@ class RelationConfig(Section):
     plural: str | None = Field(default=None, description="Plural noun; the singular with an s if absent (English).")
 
 
+class ExtractionConfig(Section):
+    """Triples out of text (`deepseek-fusion extract`)."""
+
+    method: Literal["dictionary", "seq2seq"] = Field(
+        default="seq2seq",
+        description="What decides which names of a sentence are related: a dictionary with rules, or a "
+        "sequence-to-sequence model.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="Folder or hub id of a T5 that writes triples, for `seq2seq`; the packaged model if absent.",
+    )
+    min_confidence: float = Field(default=0.3, ge=0, le=1, description="Triples that are less sure are left out.")
+
+
 class KnowledgeConfig(Section):
     """Triples and ontologies."""
 
@@ -50,6 +65,11 @@ class KnowledgeConfig(Section):
         default=None, ge=1, description="Teach whole subjects, drawn at random, until this many facts; all if absent."
     )
     seed: int = Field(default=0, description="Seed of that draw.")
+    extraction: ExtractionConfig = Field(
+        default_factory=ExtractionConfig,
+        exclude_if=lambda section: section == ExtractionConfig(),
+        description="What is read out of documents.",
+    )
 
 
 Parallel = Literal["data", "sharded", "expert", "tensor"]
