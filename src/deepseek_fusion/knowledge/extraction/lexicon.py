@@ -127,7 +127,8 @@ class Lexicon:
         found: list[Mention] = []
         at = free[0].start
         for code in _CODE.finditer(sentence, at, free[-1].end):
-            relations = tuple((key, code.group()) for key in self._coded)
+            own = _shape(code.group())
+            relations = tuple((key, code.group()) for key, shapes in self._coded.items() if own in shapes)
             if relations and not _goes_on(sentence, code.start(), code.end()):
                 found.append(Mention(code.group(), code.start(), code.end(), Meaning(objects=relations), new=True))
         taken = [(mention.start, mention.end) for mention in found]
@@ -197,14 +198,20 @@ def _joined(three: str) -> bool:
     return len(three) == 3 and three[1] == "." and three[0].isalnum() and three[2].isalnum() and not HAN.search(three)
 
 
-def _coded_relations(graph: Graph) -> tuple[str, ...]:
-    """Relations whose objects are codes."""
+def _coded_relations(graph: Graph) -> dict[str, set[str]]:
+    """Relations whose objects are codes, and how these look."""
     codes: Counter[str] = Counter()
     objects: Counter[str] = Counter()
     for relation, name in {(triple.relation, triple.object) for triple in graph.triples}:
         objects[relation] += 1
         codes[relation] += _CODE.fullmatch(name) is not None
-    return tuple(key for key, count in objects.items() if codes[key] >= _COMMON_SHAPE * count)
+    coded = [key for key, count in objects.items() if codes[key] >= _COMMON_SHAPE * count]
+    return {key: {_shape(triple.object) for triple in graph.triples if triple.relation == key} for key in coded}
+
+
+def _shape(code: str) -> str:
+    """A for each letter and 9 for each digit."""
+    return "".join("9" if letter.isdigit() else "A" if letter.isalpha() else letter for letter in code)
 
 
 def common_words(texts: Iterable[str]) -> set[str]:
