@@ -19,6 +19,15 @@ _DENIAL = re.compile(
     r"不|没有?|无(?!论)|未|非(?!常)|并非|而非|禁用|避免|排除|否认|缺乏|是否|谣言|错误|误以为",
     re.IGNORECASE,
 )
+_DENIED_AFTER = re.compile(
+    r"\s*(?:\b(?:is|are|was|were|do|does|did|should|can|could|will|must|has|have)\s*(?:not|never|no)\b|\w+n't\b|并?不|并非|没)",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(
+    r"[?？]|\b(?:whether|unclear|unknown|untrue|false|myth|debate|studied|if)\b|是否|吗|谣言|错误|不清楚|不知道|不确定|尚无|如果",
+    re.IGNORECASE,
+)
+"""A sentence with these states nothing."""
 _NOT_DENIED = re.compile(
     r"\b(?:not only|not just|no doubt|not uncommon\w*|nothing but)\b|不仅|不但|不只|不少|不断", re.IGNORECASE
 )
@@ -44,7 +53,9 @@ class Rules:
         return [self._of(each) for each in marked]
 
     def _of(self, marked: Marked) -> list[Link]:
-        names, text = marked.names, marked.sentence.text
+        names, text = marked.names, _without_names(marked)
+        if _OPEN.search(text):
+            return []
         shift = 1 if marked.context else 0
         subjects = [
             index
@@ -90,8 +101,19 @@ class Rules:
         return before[-1] if before else next(iter(subjects), None)
 
 
+def _without_names(marked: Marked) -> str:
+    """The sentence with its names blotted out: 非 denies nothing in 非酒精性脂肪肝."""
+    text = list(marked.sentence.text)
+    for mention in marked.mentions:
+        if not mention.is_noun:
+            text[mention.start : mention.end] = "_" * (mention.end - mention.start)
+    return "".join(text)
+
+
 def _denied(text: str, name: Mention, before: Sequence[Mention]) -> bool:
-    """A denial stands before it in its clause, or is carried on by a list."""
+    """A denial stands before it in its clause, or right after it, or is carried on by a list."""
+    if _DENIED_AFTER.match(text, name.end):
+        return True
     start = max([found.end() for found in _CLAUSE.finditer(text, 0, name.start)], default=0)
     if _DENIAL.search(_NOT_DENIED.sub("", text[start : name.start])):
         return True
