@@ -193,7 +193,8 @@ def extract(config: Config, run: Run, documents: Source | None) -> Artifact:
     else:
         short = config.corpus.only("text_field", "languages", "personal").model_copy(update={"min_characters": 1})
         corpus = run.step(build_corpus, short, documents)
-    graph = _graph(config, run, corpus)
+    named = config.knowledge.only("sources", "subject_type", "relations")  # all names, however few facts are taught
+    graph = run.step(build_graph, named, Source(config.knowledge.sources, config.folder), corpus)
     return run.step(extract_triples, config.knowledge.extraction, graph, corpus)
 
 
@@ -257,15 +258,11 @@ def _ground(config: Config, run: Run, model: ModelSource) -> Ground:
     else:
         general = Source((packaged_text().name,), packaged_text().parent)
     corpus = read_corpus(config, run)
-    graph = _graph(config, run, corpus)
+    named = config.knowledge.only(*GRAPH)
+    graph = run.step(build_graph, named, Source(config.knowledge.sources, config.folder), corpus)
     exam = run.step(write_exam, config.evaluation.only(*EXAM), graph, graph)  # before lessons: held out by construction
     before = run.step(sit_exam, config.evaluation.only(*SITTING), model, None, exam, general, corpus)
     return Ground(model, general, corpus, graph, exam, before)
-
-
-def _graph(config: Config, run: Run, corpus: Artifact) -> Artifact:
-    section = config.knowledge.only(*GRAPH)
-    return run.step(build_graph, section, Source(config.knowledge.sources, config.folder), corpus)
 
 
 def _thoroughly(config: Config, run: Run, ground: Ground, model: ModelSource) -> Graded:

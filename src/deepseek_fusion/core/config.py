@@ -37,7 +37,7 @@ class ExtractionConfig(Section):
     """Triples out of text (`deepseek-fusion extract`)."""
 
     method: Literal["dictionary", "seq2seq"] = Field(
-        default="seq2seq",
+        default="dictionary",
         description="What decides which names of a sentence are related: a dictionary with rules, or a "
         "sequence-to-sequence model.",
     )

@@ -63,5 +63,5 @@ def test_what_does_not_fit_together_is_left_out() -> None:
     right = read.answer(links).split()
     assert len(read_answer(read, right, [0.9, 0.8, 0.7])) == 1
     assert read_answer(read, right, [0.9, 0.8, 0.7])[0].confidence == 0.7
-    for words in (right[:2], right[1:], [right[0], right[1], right[0]], ["e15", *right[1:]], [";", "n7", "of"]):
+    for words in (right[:2], right[1:], [right[0], right[1], right[0]], ["s15", *right[1:]], [";", "n7", "of"]):
         assert read_answer(read, words, [1.0] * len(words)) == []

@@ -21,8 +21,8 @@ DOCUMENTS = ("documents.parquet", "held_out.parquet")
 def extract_triples(out: Path, section: ExtractionConfig, graph: Artifact, corpus: Artifact) -> None:
     """Find what a corpus states of a graph's relations.
 
-    Writes `extracted.jsonl` (one row a triple and sentence), `records.jsonl` (one row a document and subject, the
-    values of each relation under its name) and `summary.json` (counts by relation).
+    Writes `extracted.jsonl` (one row a triple and sentence, with the file), `records.jsonl` (one row a document and
+    subject, the values of each relation under its name) and `summary.json` (counts by relation).
 
     Raises:
         FusionError: the model cannot be used.
@@ -31,18 +31,20 @@ def extract_triples(out: Path, section: ExtractionConfig, graph: Artifact, corpu
     extractor = Extractor(facts, section.method, section.model)
     with track("Extracting triples") as progress:
         found: list[Extraction] = []
-        for text in _texts(corpus):
-            found += extractor.extract([text], section.min_confidence)
+        sources: dict[str, str] = {}
+        for document, source, text in _texts(corpus):
+            sources[document] = source
+            found += extractor.extract([(document, text)], section.min_confidence)
             progress.advance(triples=len(found))
-    write_jsonl(out / "extracted.jsonl", (each.row() for each in found))
+    write_jsonl(out / "extracted.jsonl", ({**each.row(), "source": sources[each.document]} for each in found))
     write_jsonl(out / "records.jsonl", records(found, facts))
     write_json(out / "summary.json", _summary(found, section))
 
 
-def _texts(corpus: Artifact) -> Iterator[tuple[str, str]]:
+def _texts(corpus: Artifact) -> Iterator[tuple[str, str, str]]:
     for name in DOCUMENTS:
-        for row in read_parquet(corpus.path / name, "id", "text"):
-            yield row["id"], row["text"]
+        for row in read_parquet(corpus.path / name, "id", "source", "text"):
+            yield row["id"], row["source"], row["text"]
 
 
 def records(found: list[Extraction], graph: Graph) -> Iterator[dict[str, Any]]:

@@ -4,8 +4,8 @@ Names cannot be spelt by a small model, nor need they be: each becomes an index 
 the answer points at indices. So the model knows no name and no relation of any domain, only how sentences state things.
 The answer is grouped by subject and relation as in REBEL (Huguet Cabot and Navigli 2021), of indices instead of words:
 
-    Pneumonia causes fever and cough, but no rash.   reads   e0 S cause e1 t0 and e2 t0 , but no e3 t0 .
-    (Pneumonia, symptom, fever), (…, cough)          writes  e0 n0 e1 e2
+    Pneumonia causes fever and cough, but no rash.   reads   s0 cause o1 t0 and o2 t0 , but no o3 t0 .
+    (Pneumonia, symptom, fever), (…, cough)          writes  s0 n0 o1 o2
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from itertools import groupby
 from deepseek_fusion.knowledge.extraction.lexicon import Mention
 from deepseek_fusion.knowledge.extraction.sentences import Sentence, tokens_of
 
-ANYWHERE = 0.3
+ANYWHERE = 0.2
 """Share of the sentences of training whose marks do not count from 0, so that high ones are learned, too."""
 NAMES, RELATIONS = 16, 8
 """How many of each a sentence may have; what comes after them is read as a word."""
-SUBJECT, NEW, KIND, CONTEXT, NEXT = "S", "new", "ns", "ctx", ";"
-"""Marks: may be a subject; in no dictionary; the noun of subjects; was spoken of before; between two subjects."""
+FAMILIES = "sobx"
+"""First letters of names' marks: only a subject, only an object, both, in no dictionary."""
+KIND, CONTEXT, NEXT = "ns", "ctx", ";"
+"""Marks: the noun of subjects; was spoken of before; between two subjects."""
 MARKS = (
-    *(f"e{index}" for index in range(NAMES)),
+    *(f"{family}{index}" for family in FAMILIES for index in range(NAMES)),
     *(f"{kind}{index}" for kind in "nt" for index in range(RELATIONS)),
-    *(SUBJECT, NEW, KIND, CONTEXT, NEXT),
+    *(KIND, CONTEXT, NEXT),
 )
 
 
@@ -63,11 +65,21 @@ class Link:
 
 @dataclass(frozen=True)
 class Delexical:
-    """What the model reads, and what its marks stand for."""
+    """What the model reads, and what its marks stand for.
+
+    Attributes:
+        words: the sentence.
+        names: marks of names and what they stand for, by index.
+        relations: marks of relations, and their keys.
+        subjects: marks that may be subjects.
+        objects: for the mark of each relation the marks that may be its objects.
+    """
 
     words: tuple[str, ...]
     names: dict[str, int]
     relations: dict[str, str]
+    subjects: frozenset[str]
+    objects: dict[str, frozenset[str]]
 
     @property
     def text(self) -> str:
@@ -106,11 +118,13 @@ def delexicalise(marked: Marked, shuffle: random.Random | None = None) -> Delexi
     count = min(len(marked.names), NAMES)
     anywhere = shuffle is not None and shuffle.random() < ANYWHERE
     places = sorted(shuffle.sample(range(NAMES), count)) if shuffle and anywhere else list(range(count))
-    names = {f"e{place}": index for index, place in enumerate(places)}
+    names = {
+        f"{_family(name)}{place}": index for index, (place, name) in enumerate(zip(places, marked.names, strict=False))
+    }
     marks = iter(names)
     words: list[str] = []
     if marked.context:
-        words += [CONTEXT, next(marks), SUBJECT]
+        words += [CONTEXT, next(marks)]
     at = 0
     text = marked.sentence.text
     for mention in marked.mentions:
@@ -121,7 +135,23 @@ def delexicalise(marked: Marked, shuffle: random.Random | None = None) -> Delexi
             words += [mark, *_kinds(mention, noun)]
         at = mention.end
     words += (token.word for token in tokens_of(text[at:]))
-    return Delexical(tuple(words), names, {f"n{number}": key for key, number in noun.items()})
+    relations = {f"n{number}": key for key, number in noun.items()}
+    subjects = frozenset(mark for mark, index in names.items() if _may_be_subject(marked.names[index]))
+    objects = {
+        mark: frozenset(each for each, index in names.items() if _may_be_object(marked.names[index], key))
+        for mark, key in relations.items()
+    }
+    return Delexical(tuple(words), names, relations, subjects, objects)
+
+
+def _may_be_subject(mention: Mention) -> bool:
+    """The dictionary says so, or knows nothing of it."""
+    return bool(mention.meaning.subjects) or (mention.new and not mention.meaning.objects)
+
+
+def _may_be_object(mention: Mention, relation: str) -> bool:
+    """The same; a name that the dictionary has only as a subject may be an object that it lacks."""
+    return not mention.meaning.objects or any(key == relation for key, _ in mention.meaning.objects)
 
 
 def _relations_of(mention: Mention) -> list[str]:
@@ -136,8 +166,15 @@ def _noun(mention: Mention, noun: dict[str, int]) -> list[str]:
 
 
 def _kinds(mention: Mention, noun: dict[str, int]) -> list[str]:
-    kinds = [f"t{noun[key]}" for key in dict.fromkeys(_relations_of(mention)) if key in noun]
-    return [*([NEW] if mention.new else []), *([SUBJECT] if mention.meaning.subjects else []), *kinds]
+    return [f"t{noun[key]}" for key in dict.fromkeys(_relations_of(mention)) if key in noun]
+
+
+def _family(mention: Mention) -> str:
+    if mention.new:
+        return "x"
+    if mention.meaning.subjects:
+        return "b" if mention.meaning.objects else "s"
+    return "o"
 
 
 def read_answer(read: Delexical, words: Sequence[str], sure: Sequence[float]) -> list[Link]:

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, LogitsProcessor, LogitsProce
 
 from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.knowledge.extraction.delexical import NAMES, NEXT, RELATIONS, Delexical, Link, Marked, delexicalise
+from deepseek_fusion.knowledge.extraction.delexical import NEXT, RELATIONS, Delexical, Link, Marked, delexicalise
 from deepseek_fusion.knowledge.extraction.delexical import read_answer as read_marks
 from deepseek_fusion.knowledge.extraction.extractor import FORMAT, packaged_model
 from deepseek_fusion.knowledge.graph import Graph
@@ -107,9 +107,10 @@ class OnlyRead(LogitsProcessor):
     def __init__(self, tokenizer: Any, read: Sequence[Delexical]) -> None:
         ids = tokenizer.convert_tokens_to_ids
         self.end, self.next, self.pad = tokenizer.eos_token_id, ids(NEXT), tokenizer.pad_token_id
-        self.names = [[ids(mark) for mark in each.names] for each in read]
-        self.nouns = [[ids(mark) for mark in each.relations] for each in read]
-        self.all_names = {ids(f"e{index}") for index in range(NAMES)}
+        self.subjects = [[ids(mark) for mark in sorted(each.subjects)] for each in read]
+        self.objects = [
+            {ids(noun): [ids(mark) for mark in sorted(marks)] for noun, marks in each.objects.items()} for each in read
+        ]
         self.all_nouns = {ids(f"n{index}") for index in range(RELATIONS)}
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -121,23 +122,19 @@ class OnlyRead(LogitsProcessor):
         return barred
 
     def _allowed(self, row: int, written: list[int]) -> list[int]:
-        names, nouns = self.names[row], self.nouns[row]
+        objects = self.objects[row]
         last = written[-1] if written else self.next
         if last in (self.end, self.pad):
             return [self.pad]
-        if not nouns:
-            return [self.end]
-        if last == self.next:
-            return [*names, self.end]
-        if last in self.all_nouns:
-            return names
         group = written[len(written) - written[::-1].index(self.next) :] if self.next in written else written
+        able = {noun: [name for name in names if name not in group] for noun, names in objects.items()}
+        nouns = [noun for noun, names in able.items() if names and noun not in group]
+        if not group:
+            return [*self.subjects[row], self.end] if nouns else [self.end]
         if len(group) == 1:
-            return nouns
-        since = group[:0:-1]
-        objects = since[: next(place for place, word in enumerate(since) if word in self.all_nouns)]
-        left = [name for name in names if name not in objects and name != group[0]]
-        return [*left, *nouns, self.next, self.end]
+            return nouns or [self.end]
+        noun = next(word for word in reversed(group) if word in self.all_nouns)
+        return able[noun] if last == noun else [*able[noun], *nouns, self.next, self.end]
 
 
 def load(place: str) -> tuple[Any, Any, frozenset[str] | None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
@@ -28,8 +29,9 @@ ALIKE = 16
 """Batches that are drawn together and sorted by length, so that little is padded."""
 POOL = 8_000
 """Texts that are written for each language; every epoch draws other marks for their names."""
-FORGOTTEN = 0.04
-"""Share of words that are made unknown, as words of real texts are."""
+FORGOTTEN, UNCOMMON, LISTS = 0.04, 0.1, 50
+"""Share of words that are made unknown, and of common words that are taken for new names, as words of real texts are;
+lists of common words that this is drawn for."""
 Forms = Mapping[Language, Sequence[str]]
 
 
@@ -37,7 +39,7 @@ Forms = Mapping[Language, Sequence[str]]
 class Recipe:
     """How long is trained."""
 
-    steps: int = 1200
+    steps: int = 1000
     seed: int = 0
     pool: int = POOL
 
@@ -55,6 +57,7 @@ def train(out: Path, forms: Forms, recipe: Recipe) -> dict[str, float]:
     model = _model(len(tokenizer), recipe.seed)
     loss = _fit(model, tokenizer, pool, recipe, rng)
     out.mkdir(parents=True, exist_ok=True)
+    transformers.utils.logging.disable_progress_bar()
     model.half().save_pretrained(out)
     tokenizer.save_pretrained(out)
     words = sorted(set().union(*common.values()))
@@ -69,8 +72,10 @@ def _pool(forms: Forms, common: Mapping[Language, set[str]], size: int, rng: ran
     with track("Writing sentences", size * len(forms)) as progress:
         for language, own in forms.items():
             filler = Filler(language, rng)
+            words = sorted(common[language])
+            lacking = [{word for word in words if rng.random() >= UNCOMMON} for _ in range(LISTS)]
             for _ in range(size):
-                yield from examples(filler.fill(rng.choice(own)), common[language])
+                yield from examples(filler.fill(rng.choice(own)), rng.choice(lacking))
                 progress.advance()
 
 
