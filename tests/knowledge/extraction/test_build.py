@@ -6,17 +6,11 @@ from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
-import pytest
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl
 from deepseek_fusion.core.config import ExtractionConfig
-from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.run import Run
-from deepseek_fusion.core.source import Source
 from deepseek_fusion.knowledge.extraction.build import extract_triples
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
-from deepseek_fusion.pipeline import extract
-from tests.tiny import write_project
 
 GRAPH = Graph(
     (Triple("Asthma", "symptom", "Wheezing"), Triple("Measles", "symptom", "Rash"), Triple("哮喘", "symptom", "喘息")),
