@@ -27,7 +27,7 @@ WIDTH, ENCODER, DECODER, HEADS = 128, 3, 1, 4
 BATCH, RATE, WARMUP = 64, 2e-3, 0.05
 ALIKE = 16
 """Batches that are drawn together and sorted by length, so that little is padded."""
-POOL = 8_000
+POOL = 12_000
 """Texts that are written for each language; every epoch draws other marks for their names."""
 FORGOTTEN, UNCOMMON, LISTS = 0.04, 0.1, 50
 """Share of words that are made unknown, and of common words that are taken for new names, as words of real texts are;
@@ -39,7 +39,7 @@ Forms = Mapping[Language, Sequence[str]]
 class Recipe:
     """How long is trained."""
 
-    steps: int = 1000
+    steps: int = 4000
     seed: int = 0
     pool: int = POOL
 
