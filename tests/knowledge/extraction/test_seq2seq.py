@@ -47,14 +47,14 @@ def t5_of_words(folder: Path, pairs: dict[str, str]) -> str:
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=len(words), d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2, decoder_start_token_id=0
+            vocab_size=len(words), d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=4, decoder_start_token_id=0
         )
     )
     inputs = tokenizer(list(pairs), padding=True, return_tensors="pt")
     labels = tokenizer([f"{answer} </s>" for answer in pairs.values()], padding=True, return_tensors="pt")
     targets = labels["input_ids"].masked_fill(labels["attention_mask"] == 0, -100)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(80):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(200):
         loss = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=targets).loss
         loss.backward()
         optimizer.step()

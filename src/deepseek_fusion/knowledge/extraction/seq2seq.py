@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, LogitsProcessor, LogitsProcessorList, T5ForConditionalGeneration
+from transformers import AutoConfig, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 
 from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.errors import FusionError
@@ -24,8 +24,11 @@ from deepseek_fusion.knowledge.language import fold
 
 LONGEST_READ, LONGEST_WRITTEN = 480, 96
 _BATCH = 64
-_TYPES = {"t5": T5ForConditionalGeneration, "mt5": transformers.MT5ForConditionalGeneration}
-_TYPES["umt5"] = transformers.UMT5ForConditionalGeneration
+_TYPES: dict[str, Any] = {
+    "t5": transformers.T5ForConditionalGeneration,
+    "mt5": transformers.MT5ForConditionalGeneration,
+    "umt5": transformers.UMT5ForConditionalGeneration,
+}
 _REBEL = re.compile(r"<triplet>(?P<s>[^<]*)<subj>(?P<o>[^<]*)<obj>(?P<r>[^<]*)")
 _BARS = re.compile(r"(?P<s>[^|;]+)\|(?P<r>[^|;]+)\|(?P<o>[^|;]+)")
 

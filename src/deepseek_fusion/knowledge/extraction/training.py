@@ -106,8 +106,8 @@ def _model(vocabulary: int, seed: int) -> T5ForConditionalGeneration:
         relative_attention_max_distance=64,
         pad_token_id=0,
         eos_token_id=1,
-        decoder_start_token_id=0,
     )
+    config.decoder_start_token_id = 0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return T5ForConditionalGeneration(config)
