@@ -204,7 +204,7 @@ def row_of(
         figure=figure,
         ours=values[0]["value"],
         peer=values[-1]["value"],
-        peer_name="dictionary with rules",
+        peer_name="dictionary with rules (the default); its rules were mended on `our forms`",
         n=int(values[0]["n"]),
         seeds=SEEDS[:1] if not seeds else (),
         interval=(values[0]["low"], values[0]["high"]),
