@@ -170,6 +170,32 @@ def ask(
 
 
 @app.command()
+def extract(
+    project: ProjectArgument,
+    documents: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE...", help="Files, folders or globs to read instead of the project's documents."),
+    ] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Read triples out of documents, in the terms of the project's graph, each with the sentence that states it."""
+    config = _load(project, overrides)
+    from deepseek_fusion import pipeline
+    from deepseek_fusion.core.artifacts import read_json
+    from deepseek_fusion.core.events import Console, EventLog, listen
+    from deepseek_fusion.core.run import Run
+    from deepseek_fusion.core.source import Source
+
+    source = Source(tuple(documents), Path.cwd()) if documents else None
+    with Run(config.work_folder) as run, listen(Console(), EventLog(run.work / "events.jsonl")):
+        made = pipeline.extract(config, run, source)
+    summary = read_json(made.path / "summary.json")
+    for relation, counts in summary["relations"].items():
+        typer.echo(f"{relation}: {counts['facts']} facts, {counts['known']} known, {counts['new_names']} on new names")
+    typer.echo(f"{summary['statements']} statements: {_shown(made.path / 'extracted.jsonl')}")
+
+
+@app.command()
 def predict(
     text: Annotated[str, typer.Argument(help="What to classify, rate and label, in quotes.")],
     project: ProjectOption = None,

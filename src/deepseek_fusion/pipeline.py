@@ -17,6 +17,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.core.versions import Version, VersionStore
+from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.ablation import ablate
 from deepseek_fusion.evaluation.answers.abilities import AbilitiesConfig, packaged_sets, sit_abilities
 from deepseek_fusion.evaluation.answers.controls import sit_controls
@@ -39,6 +40,7 @@ from deepseek_fusion.evaluation.robustness.build import attack_exam
 from deepseek_fusion.evaluation.routed import route_exam
 from deepseek_fusion.evaluation.statistics.calibration import calibrate
 from deepseek_fusion.knowledge.build import make_graph
+from deepseek_fusion.knowledge.extraction.build import extract_triples
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.retrieval.build import Lookup, build_index, encoder_of
 from deepseek_fusion.models.parallel import check_parallel
@@ -179,6 +181,22 @@ def evaluate(config: Config, run: Run, examined: str) -> Examination:
     graded = _measured(config, run, graded, _judge(config, run, ground.graph))
     card = run.step(grade, _card(config, command), graded)
     return Examination(card.path / "card.json", card.path / "report.html", _passed(graded))
+
+
+def extract(config: Config, run: Run, documents: Source | None) -> Artifact:
+    """Triples and records out of the project's documents, or out of others, in the terms of its graph.
+
+    Raises:
+        FusionError: something in the project, a document or the model is wrong.
+    """
+    if documents is None:
+        corpus = read_corpus(config, run)
+    else:
+        short = config.corpus.only("text_field", "languages", "personal").model_copy(update={"min_characters": 1})
+        corpus = run.step(build_corpus, short, documents)
+    every = config.knowledge.model_copy(update={"max_facts": None})  # all names, however few facts are taught
+    graph = make_graph(run, every, Source(config.knowledge.sources, config.folder), corpus)
+    return run.step(extract_triples, config.knowledge.extraction, graph, corpus)
 
 
 def labelling(config: Config, labeller: str) -> Desk:

@@ -34,6 +34,21 @@ class RelationConfig(Section):
     plural: str | None = Field(default=None, description="Plural noun; the singular with an s if absent (English).")
 
 
+class ExtractionConfig(Section):
+    """Triples out of text (`deepseek-fusion extract`)."""
+
+    method: Literal["dictionary", "seq2seq"] = Field(
+        default="dictionary",
+        description="What decides which names of a sentence are related: a dictionary with rules, or a "
+        "sequence-to-sequence model.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="Folder or hub id of a T5 that writes triples, for `seq2seq`; the packaged model if absent.",
+    )
+    min_confidence: float = Field(default=0.3, ge=0, le=1, description="Triples that are less sure are left out.")
+
+
 class KnowledgeConfig(Section):
     """Triples and ontologies."""
 
@@ -69,6 +84,11 @@ class KnowledgeConfig(Section):
         default_factory=RetrievalConfig,
         exclude=True,  # from the key of the graph, which does not depend on it
         description="What `ask` finds in documents and facts before it answers.",
+    )
+    extraction: ExtractionConfig = Field(
+        default_factory=ExtractionConfig,
+        exclude=True,  # nor on this
+        description="What is read out of documents.",
     )
 
 
