@@ -1,4 +1,4 @@
-"""A desk at which a person labels one thing after another, as a page in the browser; what is labelled is the room's."""
+"""A desk at which a person labels one thing after another, in browser or terminal; what is labelled is the room's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hmac
 import json
 import secrets
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +20,17 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 class Desk(Protocol):
-    """What the server needs of a desk: a page, and what its buttons do.
+    """What browser and terminal need of a desk: a page, and what its buttons do.
 
     Attributes:
         page: the HTML file.
-        noun: what a thing to label is called in requests.
+        file: where the labels go.
+        noun: what a thing to label is called in states and requests.
         example: one of the labels.
     """
 
     page: Path
+    file: Path
 
     @property
     def noun(self) -> str: ...
@@ -44,6 +46,44 @@ class Desk(Protocol):
 
     def undo(self) -> None:
         """Take the last label back."""
+
+
+def ask_for_labels(
+    desk: Desk,
+    keys: Mapping[str, str],
+    texts: Callable[[dict[str, Any]], Mapping[str, str]],
+    told: Callable[[dict[str, Any]], str],
+    read: Callable[[str], str],
+    write: Callable[[str], None],
+) -> int:
+    """Ask in the terminal until all is labelled, the person stops or the input ends; return how many are done.
+
+    Args:
+        desk: where the labels go.
+        keys: the label of each key; `u` takes one back, `q` stops.
+        texts: of a state, what is said in its language: `ask`, `again` after a wrong key, `done` at the end.
+        told: of a state, the thing to label.
+        read: asks for a key.
+        write: shows a line.
+    """
+    while (state := desk.state())[desk.noun] is not None:
+        write(f"\n[{state['done'] + 1}/{state['total']}]")
+        write(told(state))
+        try:
+            key = read(texts(state)["ask"]).strip().lower()
+        except EOFError:
+            break
+        if key == "q":
+            break
+        if key == "u":
+            desk.undo()
+        elif key in keys:
+            desk.label(state[desk.noun]["id"], keys[key])
+        else:
+            write(texts(state)["again"])
+    state = desk.state()
+    write(texts(state)["done"].format(done=state["done"], total=state["total"], file=desk.file))
+    return int(state["done"])
 
 
 def label_in_browser(desk: Desk, open_page: Callable[[str], object] = webbrowser.open) -> int:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from deepseek_fusion.core.artifacts import read_jsonl
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.labelling import ask_for_labels
 from deepseek_fusion.knowledge.language import language_of
 
 PAGE = Path(__file__).parent / "label.html"
@@ -152,22 +153,13 @@ _TEXTS = {
 
 def label_in_terminal(desk: RowDesk, read: Callable[[str], str] = input, write: Callable[[str], None] = print) -> int:
     """Ask row by row until all are labelled, the person stops or the input ends; return how many are done."""
-    while (row := (state := desk.state())["row"]) is not None:
-        texts = _TEXTS[state["language"]]
-        write(f"\n[{state['done'] + 1}/{state['total']}]")
-        write(texts["prose" if row["question"] is None else "pair"].format(question=row["question"], text=row["text"]))
-        try:
-            key = read(texts["ask"]).strip().lower()
-        except EOFError:
-            break
-        if key == "q":
-            break
-        if key == "u":
-            desk.undo()
-        elif key in _KEYS:
-            desk.label(row["id"], _KEYS[key])
-        else:
-            write(texts["again"])
-    state = desk.state()
-    write(_TEXTS[state["language"]]["done"].format(done=state["done"], total=state["total"], file=desk.file))
-    return int(state["done"])
+
+    def texts(state: dict[str, Any]) -> dict[str, str]:
+        return _TEXTS[state["language"]]
+
+    def told(state: dict[str, Any]) -> str:
+        row = state["row"]
+        shown = texts(state)["prose" if row["question"] is None else "pair"]
+        return shown.format(question=row["question"], text=row["text"])
+
+    return ask_for_labels(desk, _KEYS, texts, told, read, write)

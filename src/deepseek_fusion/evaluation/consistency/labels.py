@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.core.labelling import ask_for_labels
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS
 from deepseek_fusion.knowledge.graph import Graph
 
@@ -170,25 +171,12 @@ def label_in_terminal(
 ) -> int:
     """Ask claim by claim until all are labelled, the person stops or the input ends; return how many are done."""
     texts = _TEXTS[language or desk.graph.language]
-    while (claim := desk.state()["claim"]) is not None:
+
+    def told(state: dict[str, Any]) -> str:
+        claim = state["claim"]
         stated = " · ".join(str(claim[key] or "?") for key in ("subject", "relation", "object"))
         facts = "; ".join(claim["facts"]) or texts["none"]
         said = (texts["denied"] if claim["negated"] else "") + stated
-        state = desk.state()
-        write(f"\n[{state['done'] + 1}/{state['total']}]")
-        write(texts["said"].format(prompt=claim["prompt"], answer=claim["answer"], claim=said, facts=facts))
-        try:
-            key = read(texts["ask"]).strip().lower()
-        except EOFError:
-            break
-        if key == "q":
-            break
-        if key == "u":
-            desk.undo()
-        elif key in _KEYS:
-            desk.label(claim["id"], _KEYS[key])
-        else:
-            write(texts["again"])
-    state = desk.state()
-    write(texts["done"].format(done=state["done"], total=state["total"], file=desk.file))
-    return int(state["done"])
+        return texts["said"].format(prompt=claim["prompt"], answer=claim["answer"], claim=said, facts=facts)
+
+    return ask_for_labels(desk, _KEYS, lambda state: texts, told, read, write)
