@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hmac
 import json
+import random
 import secrets
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import say
+
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 _LONGEST_BODY = 4096
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
@@ -46,6 +50,25 @@ class Desk(Protocol):
 
     def undo(self) -> None:
         """Take the last label back."""
+
+
+def sample(rows: Sequence[Row], stratum: Callable[[Row], str | int], count: int, seed: int) -> list[Row]:
+    """Up to `count` rows, as equally from the strata as their numbers allow, in an order that tells nothing.
+
+    Args:
+        rows: each with an `id`.
+        stratum: of a row, the one that it belongs to.
+    """
+    rng = random.Random(seed)
+    strata: defaultdict[Any, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: str(row["id"])):
+        strata[stratum(row)].append(row)
+    for part in strata.values():
+        rng.shuffle(part)
+    turns = [row for turn in range(len(rows)) for key in sorted(strata) for row in strata[key][turn : turn + 1]]
+    chosen = turns[:count]
+    rng.shuffle(chosen)
+    return chosen
 
 
 def ask_for_labels(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 from deepseek_fusion.core.artifacts import read_jsonl
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.labelling import ask_for_labels
+from deepseek_fusion.core.labelling import sample as spread
 from deepseek_fusion.knowledge.language import language_of
 
 PAGE = Path(__file__).parent / "label.html"
@@ -97,16 +97,7 @@ def sample(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> list[Map
 
     Most rows of a usual corpus are good; drawn at random, hardly a bad one would be seen.
     """
-    rng = random.Random(seed)
-    strata: dict[int, list[Mapping[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: str(row["id"])):
-        strata.setdefault(min(4, int(5 * row["probability"])), []).append(row)
-    for stratum in strata.values():
-        rng.shuffle(stratum)
-    turns = [row for turn in range(count) for key in sorted(strata) for row in strata[key][turn : turn + 1]]
-    chosen = turns[:count]
-    rng.shuffle(chosen)
-    return chosen
+    return spread(rows, lambda row: min(4, int(5 * row["probability"])), count, seed)
 
 
 def read_labels(files: Iterable[Path]) -> dict[tuple[str, str], Mapping[str, Any]]:

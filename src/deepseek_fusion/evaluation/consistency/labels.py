@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from typing import Any, ClassVar
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.labelling import ask_for_labels
+from deepseek_fusion.core.labelling import sample as spread
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS
 from deepseek_fusion.knowledge.graph import Graph
 
@@ -111,16 +110,7 @@ def open_desk(consistency: Artifact, graph: Artifact, file: Path, labeller: str,
 
 def sample(rows: Sequence[dict[str, Any]], count: int, seed: int) -> list[dict[str, Any]]:
     """Up to `count` rows, as equally from the three verdicts as their numbers allow, in an order that tells nothing."""
-    rng = random.Random(seed)
-    strata: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: str(row["id"])):
-        strata[row["verdict"]].append(row)
-    for stratum in strata.values():
-        rng.shuffle(stratum)
-    turns = [row for i in range(len(rows)) for name in sorted(strata) for row in strata[name][i : i + 1]]
-    chosen = turns[:count]
-    rng.shuffle(chosen)
-    return chosen
+    return spread(rows, lambda row: str(row["verdict"]), count, seed)
 
 
 def read_labels(files: Iterable[Path]) -> dict[str, dict[str, str]]:

@@ -242,14 +242,10 @@ def writing(folder: Path, encoder: Encodes | None = None) -> Iterator[Writer]:
         if encoder and encoder.key != own:
             raise FusionError(f"{folder / FILE}: its vectors are of another encoder; make the index again.")
         database.execute("BEGIN IMMEDIATE")
-        try:
+        with database:  # commits, or rolls back whatever is raised
             writer = Writer(database, encoder)
             yield writer
             writer.purge()
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
-        database.execute("COMMIT")
 
 
 def _described(document: Document) -> str:
