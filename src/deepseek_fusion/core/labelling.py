@@ -65,7 +65,7 @@ def sample(rows: Sequence[Row], stratum: Callable[[Row], str | int], count: int,
         strata[stratum(row)].append(row)
     for part in strata.values():
         rng.shuffle(part)
-    turns = [row for turn in range(len(rows)) for key in sorted(strata) for row in strata[key][turn : turn + 1]]
+    turns = [row for turn in range(count) for key in sorted(strata) for row in strata[key][turn : turn + 1]]
     chosen = turns[:count]
     rng.shuffle(chosen)
     return chosen
