@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -149,11 +150,12 @@ class _Store:
         self.starts: list[int] = []
         self.scores: list[Scores] = []
 
-    def add(self, batch: StoredBatch, rows: pyarrow.RecordBatch, writer: pyarrow.RecordBatchWriter) -> None:
-        """Keep a batch."""
+    def add(self, batch: StoredBatch, kept: Sequence[bool], writer: pyarrow.RecordBatchWriter) -> None:
+        """Keep some rows of a batch."""
+        rows = batch.rows.filter(pyarrow.array(kept, pyarrow.bool_()))
         self.starts.append(len(self.places))
-        self.places += (document.place for document in batch.documents)
-        self.signatures.append(batch.signatures.copy())
+        self.places += (document.place for document in compress(batch.documents, kept))
+        self.signatures.append(batch.signatures[np.array(kept, bool)])
         for found in rows.column("masked").drop_null().to_pylist():
             self.masked.update(json.loads(found))
         writer.write_batch(rows)
@@ -210,11 +212,8 @@ def _sort_out(shards: Shards, store: _Store, book: Ledger) -> None:
     exact = ExactDuplicate()
     with pyarrow.OSFile(str(store.path), "wb") as sink, pyarrow.ipc.new_file(sink, SCHEMA) as writer:
         for rows in shards.batches():
-            passed = _sorted_out(rows, book)
-            batch = StoredBatch(passed, len(store.places))
-            kept = _without_rejected(batch, [exact], book)
-            passed = passed.filter(kept)
-            store.add(StoredBatch(passed, len(store.places)), passed, writer)
+            batch = StoredBatch(_sorted_out(rows, book), len(store.places))
+            store.add(batch, _without_rejected(batch, [exact], book), writer)
 
 
 def _sorted_out(rows: pyarrow.RecordBatch, book: Ledger) -> pyarrow.RecordBatch:
@@ -226,12 +225,12 @@ def _sorted_out(rows: pyarrow.RecordBatch, book: Ledger) -> pyarrow.RecordBatch:
     return rows.filter(passed)
 
 
-def _without_rejected(batch: StoredBatch, filters: Sequence[Filter], book: Ledger) -> pyarrow.BooleanArray:
+def _without_rejected(batch: StoredBatch, filters: Sequence[Filter], book: Ledger) -> list[bool]:
     found = sift(batch, filters)
     for rejected in found:
         if rejected is not None:
             book.add(rejected)
-    return pyarrow.array([rejected is None for rejected in found], pyarrow.bool_())
+    return [rejected is None for rejected in found]
 
 
 def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Counter[str]:
@@ -244,16 +243,16 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
     ):
         for batch in store.batches():
             kept = _without_rejected(batch, comparing.filters, book)
-            rows = _rows(batch, comparing.columns(batch))
+            rows = _rows(batch, store.places[batch.first : batch.first + len(batch)], comparing.columns(batch))
             columns = (rows.column(name) for name in SCORES)
             store.scores.append(np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1))
-            rows = rows.filter(kept)
+            rows = rows.filter(pyarrow.array(kept, pyarrow.bool_()))
             languages.update(rows.column("language").to_pylist())
-            aside = pyarrow.array([int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()])
-            aside = aside.cast(pyarrow.bool_())
+            aside = [int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()]
+            aside = pyarrow.array(aside, pyarrow.bool_())
             held_out.write_batch(rows.filter(aside))
             documents.write_batch(rows.filter(pyarrow.compute.invert(aside)))
-            progress.advance(len(batch.documents))
+            progress.advance(len(batch))
     return languages
 
 
@@ -267,10 +266,10 @@ def _early(book: Ledger) -> Scores:
     return np.concatenate(parts)
 
 
-def _rows(batch: StoredBatch, scores: dict[str, np.ndarray]) -> pyarrow.RecordBatch:
-    nothing = np.full(len(batch.documents), np.nan)
+def _rows(batch: StoredBatch, places: Sequence[str], scores: dict[str, np.ndarray]) -> pyarrow.RecordBatch:
+    nothing = np.full(len(batch), np.nan)
     columns = [
-        pyarrow.array([document.place for document in batch.documents])
+        pyarrow.array(places, pyarrow.string())
         if name == "source"
         else pyarrow.array(scores.get(name, nothing), kind, from_pandas=True)
         if name in ("similarity", "relevance")

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from deepseek_fusion.corpus.words import Hashes, Places, Words, mixed
+from deepseek_fusion.corpus.words import Hashes, Known, Places, Words, mixed
 
 BITS = 22
 """Features are told apart by so many bits of their hash."""
@@ -32,13 +32,14 @@ def counted(words: Words) -> tuple[Places, Places, Places]:
 
 
 @cache
-def _grammar() -> Hashes:
-    return Words([_GRAMMAR]).hashes
+def _grammar() -> Known:
+    return Known(_GRAMMAR.split())
 
 
 def _features(words: Words) -> tuple[Hashes, Places]:
     """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples."""
-    plain = ~words.is_han & ~words.is_number & ~np.isin(words.hashes, _grammar())
+    plain = ~(words.is_han | words.is_number)
+    plain[_grammar().among(words.hashes)[0]] = False
     # [T] whether a word and the one after it are Han and stand together
     pair = np.zeros(len(words.hashes), bool)
     pair[:-1] = words.is_han[:-1] & words.is_han[1:] & words.follows[1:] & (words.text[:-1] == words.text[1:])

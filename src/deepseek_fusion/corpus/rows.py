@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow
 
 from deepseek_fusion.core.settings.filtering import CorpusConfig
@@ -130,11 +130,16 @@ class Rows:
                 masked.append(found)
         batch = Batch(documents)
         rejected = map(self._judged, documents, masked, sift(batch, self.filters))
-        packed = _packed(batch) if self.has_domain else None
-        sure = probabilities(batch, self.semantic).tolist()
-        judged = iter(_rows(batch, rejected, masked, packed, sure))
-        rows = [next(judged) if isinstance(item, Document) else self._unread(item) for item in items]
-        return pyarrow.RecordBatch.from_pylist(rows, SCHEMA)
+        judged = zip(rejected, batch.characters, strict=True)
+        found = [next(judged) if isinstance(item, Document) else (self._unread(item), None) for item in items]
+        stays = np.array([each is None for each, _ in found], bool)
+        is_kept = stays[[isinstance(item, Document) for item in items]]
+        kept = _kept(batch, is_kept, masked, self.has_domain, probabilities(batch, self.semantic))
+        if stays.all():
+            return kept
+        others = [{**_rejected_row(each), "characters": count} for each, count in found if each is not None]
+        places = np.where(stays, np.cumsum(stays), len(kept) + np.cumsum(~stays)) - 1
+        return pyarrow.concat_batches((kept, pyarrow.RecordBatch.from_pylist(others, SCHEMA))).take(places)
 
     def _masked(self, document: Document) -> tuple[Document, Counter[str]]:
         text, found = self.mask(document.text, document.personal)
@@ -145,8 +150,8 @@ class Rows:
         reason = self.mask.refuses(found)
         return document.rejected("personal", reason) if reason else rejected
 
-    def _unread(self, rejected: Rejected) -> dict[str, Any]:
-        return _rejected_row(replace(rejected, excerpt=self.mask(rejected.excerpt)[0]))
+    def _unread(self, rejected: Rejected) -> Rejected:
+        return replace(rejected, excerpt=self.mask(rejected.excerpt)[0])
 
     def _read(self, file: File) -> Iterator[Document | Rejected]:
         try:
@@ -155,38 +160,55 @@ class Rows:
             yield Rejected(file.name, None, "reader", "takes more memory than a file may", level="reading")
 
 
-def _packed(batch: Batch) -> list[bytes]:
-    features, text, times = batch.features
-    table = np.stack((features, times), axis=1).astype(np.uint32)
-    ends = np.searchsorted(text, np.arange(1, len(batch.documents)))
-    return [part.tobytes() for part in np.split(table, ends)]
-
-
-def _rows(
+def _kept(
     batch: Batch,
-    judged: Iterable[Rejected | None],
-    masked: Iterable[Counter[str]],
-    features: Sequence[bytes] | None,
-    sure: Sequence[float],
-) -> Iterator[dict[str, Any]]:
-    for number, (document, rejected, found) in enumerate(zip(batch.documents, judged, masked, strict=True)):
-        if rejected is not None:
-            yield {**_rejected_row(rejected), "characters": batch.characters[number]}
-            continue
-        yield {
-            "source": safe(document.source),
-            "line": document.line,
-            "text": document.text,
-            "id": sha256(document.text.encode()).hexdigest()[:16],
-            "language": batch.words.languages[number],
-            "metadata": json.dumps(document.metadata) if document.metadata else None,
-            "characters": batch.characters[number],
-            "masked": json.dumps(found) if found else None,
-            "digest": batch.digests[number],
-            "signature": batch.signatures[number].tobytes(),
-            "features": features and features[number],
-            "probability": None if math.isnan(sure[number]) else sure[number],
-        }
+    kept: npt.NDArray[np.bool_],
+    masked: Sequence[Counter[str]],
+    has_domain: bool,
+    sure: npt.NDArray[np.float64],
+) -> pyarrow.RecordBatch:
+    """The rows of the documents that stay."""
+    numbers = np.flatnonzero(kept)
+    documents = [batch.documents[number] for number in numbers]
+    texts = [document.text for document in documents]
+    columns = {
+        "source": [safe(document.source) for document in documents],
+        "line": [document.line for document in documents],
+        "text": texts,
+        "id": [sha256(text.encode()).hexdigest()[:16] for text in texts],
+        "language": [batch.languages[number] for number in numbers],
+        "metadata": [json.dumps(document.metadata) if document.metadata else None for document in documents],
+        "characters": batch.words.visible[kept],
+        "masked": [json.dumps(masked[number]) if masked[number] else None for number in numbers],
+        "digest": [batch.digests[number] for number in numbers],
+        "signature": _binary(batch.signatures[kept]),
+        "features": _features(batch, kept) if has_domain else None,
+        "probability": sure[kept],
+    }
+    arrays = [_array(columns.get(field.name), field.type, len(documents)) for field in SCHEMA]
+    return pyarrow.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _array(values: Any, kind: pyarrow.DataType, count: int) -> pyarrow.Array:
+    if values is None:
+        return pyarrow.nulls(count, kind)
+    return values if isinstance(values, pyarrow.Array) else pyarrow.array(values, kind, from_pandas=True)
+
+
+def _binary(table: Signatures) -> pyarrow.Array:
+    """Each row of a table as bytes."""
+    width = table.shape[1] * table.itemsize
+    return pyarrow.Array.from_buffers(pyarrow.binary(width), len(table), [None, pyarrow.py_buffer(table.tobytes())])
+
+
+def _features(batch: Batch, kept: npt.NDArray[np.bool_]) -> pyarrow.Array:
+    features, text, times = batch.features
+    stay = kept[text]
+    table = np.stack((features[stay], times[stay]), axis=1).astype(np.uint32)
+    sizes = np.bincount(text, minlength=len(kept))[kept] * table.itemsize * 2
+    ends = np.append(0, np.cumsum(sizes)).astype(np.int32)
+    content = [None, pyarrow.py_buffer(ends.tobytes()), pyarrow.py_buffer(table.tobytes())]
+    return pyarrow.Array.from_buffers(pyarrow.binary(), len(sizes), content)
 
 
 def _rejected_row(rejected: Rejected) -> dict[str, Any]:
@@ -212,12 +234,21 @@ def safe(text: str) -> str:
 
 
 class StoredBatch(Batch):
-    """Documents of rows that were made before; their signatures and digests are not computed again."""
+    """Documents of rows that were made before: nothing is computed again, and what is not asked for is not read."""
 
     def __init__(self, rows: pyarrow.RecordBatch, first: int) -> None:
-        columns = (rows.column(name).to_pylist() for name in ("source", "text", "line"))
-        super().__init__([Document(*fields) for fields in zip(*columns, strict=True)], first)
+        super().__init__((), first)
         self.rows = rows
+
+    def __len__(self) -> int:
+        """How many documents."""
+        return len(self.rows)
+
+    @cached_property
+    def documents(self) -> Sequence[Document]:
+        """As far as filters may ask."""
+        columns = (self.rows.column(name).to_pylist() for name in ("source", "text", "line"))
+        return [Document(*fields) for fields in zip(*columns, strict=True)]
 
     @cached_property
     def digests(self) -> list[bytes]:
@@ -234,15 +265,17 @@ class StoredBatch(Batch):
     @cached_property
     def features(self) -> tuple[Places, Places, Places]:
         """As they were stored, if the section named a domain."""
-        if self.rows.column("features").null_count:
+        column = self.rows.column("features")
+        if column.null_count:
             return super().features
-        stored = self.rows.column("features").to_pylist()
-        table = np.frombuffer(b"".join(stored), np.uint32).reshape(-1, 2).astype(np.int64)
-        counts = [len(each) // 8 for each in stored]
-        return table[:, 0], np.repeat(np.arange(len(stored)), counts), table[:, 1]
+        _, ends, content = column.buffers()
+        ends = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1]
+        table = np.frombuffer(content, np.uint32)[ends[0] // 4 : ends[-1] // 4].reshape(-1, 2).astype(np.int64)
+        return table[:, 0], np.repeat(np.arange(len(column)), np.diff(ends) // 8), table[:, 1]
 
     @cached_property
     def signatures(self) -> Signatures:
         """As they were stored."""
-        stored = self.rows.column("signature").to_pylist()
-        return np.frombuffer(b"".join(stored), np.uint16).reshape(-1, BINS)
+        column = self.rows.column("signature")
+        table = np.frombuffer(column.buffers()[1], np.uint16).reshape(-1, BINS)
+        return table[column.offset : column.offset + len(column)]

@@ -6,7 +6,9 @@ character by itself. The numbers are the same in every process and on every mach
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 
@@ -17,8 +19,17 @@ from deepseek_fusion.knowledge.language import HAN, LETTERS_PER_HAN, Language, f
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint32]
+"""Code points."""
 
-_BETWEEN = "\x1e"  # record separator: no word holds it
+Table = npt.NDArray[np.uint8]
+"""A small number for each code point; the last one stands for all beyond."""
+
+_BETWEEN = "\x1e"  # record separator: no folded text holds it
+_SPACE = 0x20
+_BEYOND = 0x10000  # what lies there is folded text by text
+_CHANGING = ((0, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xF900, _BEYOND))  # the others are Han and Hangul
+_CONTEXT = np.uint32(0xFFFFFFFF)
 _LAST = 0x40000  # no letter lies beyond
 _LETTER, _HAN_CHARACTER, _DIGIT = 1, 2, 3
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -33,46 +44,56 @@ class Words:
         hashes: [T] 64-bit hash of each word.
         text: [T] number of the text that each word stands in.
         counts: [N] number of words of each text.
-        folded: the texts as words were looked for in them.
+        visible: [N] number of characters of each text, spaces aside.
         is_han: [T] whether a word is a Han character.
         is_number: [T] whether it begins with a digit.
         follows: [T] whether nothing stands between it and the word before.
-        codes: the code points of all texts, one between each two.
-        letters: places of letters that are not Han among them.
+        codes: the code points of all texts as words were looked for in them, one between each two.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        folded = [fold(text) for text in texts]  # which takes record separators for spaces
-        joined = _BETWEEN.join(folded)
-        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-        kind = kinds()[np.minimum(codes, _LAST)]
-        starts, ends = _borders(kind)
-        borders = np.flatnonzero(codes == ord(_BETWEEN))
-        self.folded = folded
-        self.hashes = hashes_of(codes, starts, ends)
-        self.codes, self.borders = codes, borders
         self.size = len(texts)
-        self.counts: Places = self._counts(starts)
+        self._raw, self._ends = _written(texts)
+        self.codes, self.visible = _folded(texts, self._raw, self._ends)
+        kind = kinds().take(self.codes, mode="clip")
+        starts, ends = _borders(kind)
+        self._borders = np.append(np.flatnonzero(self.codes == ord(_BETWEEN)), len(self.codes))[: self.size]
+        self._kind = kind
+        self.hashes = hashes_of(self.codes, starts, ends)
+        self.counts: Places = _counted(starts, self._borders)
         self.text: Places = np.repeat(np.arange(self.size), self.counts)
-        self.is_han = kind[starts] == _HAN_CHARACTER
-        self.is_number = kind[starts] == _DIGIT
-        self.letters = np.flatnonzero(kind == _LETTER)
+        first = kind[starts]
+        self.is_han, self.is_number = first == _HAN_CHARACTER, first == _DIGIT
         self.follows = np.zeros(len(starts), bool)
         self.follows[1:] = starts[1:] == ends[:-1] + 1
 
-    def text_at(self, places: Places) -> Places:
-        """The text that each place among the code points is in."""
-        return np.searchsorted(self.borders, places)
+    @cached_property
+    def folded(self) -> list[str]:
+        """The texts as words were looked for in them."""
+        return self.codes.tobytes().decode("utf-32-le", "surrogatepass").split(_BETWEEN) if self.size else []
 
-    def _counts(self, places: Places) -> Places:
-        """[N] how many of the places among the code points, which are in order, each text has."""
-        ends = np.append(np.searchsorted(places, self.borders), len(places))[: self.size]
-        return np.diff(ends, prepend=0)
+    @property
+    def lengths(self) -> Places:
+        """[N] characters of each folded text."""
+        return np.diff(self._borders, prepend=-1) - 1
+
+    def holding(self, characters: Table) -> npt.NDArray[np.bool_]:
+        """[N] whether a text, as it was written, has a character that a table marks."""
+        found = np.zeros(self.size, bool)
+        found[np.searchsorted(self._ends, np.flatnonzero(characters.take(self._raw, mode="clip")))] = True
+        return found
+
+    def numbered(self, characters: Table, kinds: int) -> Places:
+        """[N, K] how many characters with each number of a table, from 1 to K, a folded text has."""
+        number = characters.take(self.codes, mode="clip")
+        places = np.flatnonzero(number)
+        text = np.searchsorted(self._borders, places)
+        return np.bincount(text * kinds + number[places] - 1, minlength=self.size * kinds).reshape(self.size, kinds)
 
     @cached_property
     def languages(self) -> list[Language]:
         """What `language_of` says of each text."""
-        letters = self._counts(self.letters)
+        letters = _counted(np.flatnonzero(self._kind == _LETTER), self._borders)
         han = np.bincount(self.text[self.is_han], minlength=self.size)
         return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
 
@@ -93,11 +114,105 @@ class Words:
         return mixed(total[wanted]), self.text[wanted]
 
 
+class Known:
+    """A few words, to be found among many.
+
+    Args:
+        words: each once.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.hashes = Words([" ".join(words)]).hashes
+        self.shift = np.uint64(next(64 - bits for bits in range(10, 64) if self._is_told_apart(bits)))
+        self.places = np.zeros(1 << (64 - int(self.shift)), np.int16)
+        self.places[self.hashes >> self.shift] = np.arange(len(self.hashes))
+
+    def _is_told_apart(self, bits: int) -> bool:
+        return len(np.unique(self.hashes >> np.uint64(64 - bits))) == len(self.hashes)
+
+    def among(self, hashes: Hashes) -> tuple[Places, npt.NDArray[np.int16]]:
+        """Where the known words stand, and the number of each."""
+        numbers = self.places.take(hashes >> self.shift, mode="clip")  # of the one word that may stand there
+        found = np.flatnonzero(self.hashes.take(numbers) == hashes)
+        return found, numbers[found]
+
+
 def mixed(values: Hashes) -> Hashes:
     """Each value spread over all 64 bits (the finaliser of SplitMix64, Steele et al. 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values = values ^ (values >> np.uint64(30))
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
+
+
+def table_of(pattern: re.Pattern[str]) -> Table:
+    """[65537] 1 for each code point that a pattern of one character matches; the last stands for all beyond."""
+    table = np.zeros(_BEYOND + 1, np.uint8)
+    table[[ord(found[0]) for found in pattern.finditer("".join(map(chr, range(_BEYOND))))]] = 1
+    return table
+
+
+def _written(texts: Sequence[str]) -> tuple[Codes, Places]:
+    """The code points of all texts, one between each two, and where each text ends."""
+    raw = np.frombuffer("\n".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return raw, np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1) - 1
+
+
+def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Places]:
+    """The code points of `fold` of each text, one between each two, and how many of a text are no spaces before."""
+    codes = _foldings().take(raw, mode="clip")
+    codes[ends[:-1]] = ord(_BETWEEN)
+    visible = np.diff(ends, prepend=-1) - 1 - _counted(np.flatnonzero(codes == _SPACE), ends)
+    rest = 0
+    parts: list[Codes] = []
+    for number in np.unique(np.searchsorted(ends, np.flatnonzero(codes == _CONTEXT))).tolist():
+        parts += (codes[rest : ends[number - 1] + 1 if number else 0], _written([fold(texts[number])])[0])
+        visible[number] = sum(map(len, texts[number].split()))
+        rest = ends[number]
+    codes = np.concatenate((*parts, codes[rest:])) if parts else codes
+    # Of spaces that follow each other the first stays, unless it begins or ends a text
+    is_space = codes == _SPACE
+    is_gap = is_space | (codes == ord(_BETWEEN))
+    goes = is_space.copy()
+    goes[1:] &= is_gap[:-1]
+    codes = codes.compress(~goes) if goes.any() else codes
+    lasts = np.append(np.flatnonzero(codes == ord(_BETWEEN)), len(codes)) - 1
+    lasts = lasts[lasts >= 0]
+    lasts = lasts[codes[lasts] == _SPACE]
+    return np.delete(codes, lasts) if len(lasts) else codes, visible
+
+
+@cache
+def _foldings() -> Codes:
+    """[65537] `fold` of each code point; of one that becomes several, or depends on those before it, `_CONTEXT`."""
+    composed = _composing()
+    table = np.arange(_BEYOND + 1, dtype=np.uint32)
+    for first, stop in _CHANGING:
+        for code in range(first, stop):
+            character = chr(code)
+            folded = unicodedata.normalize("NFKC", character)
+            is_plain = len(folded) == 1 and folded not in composed and not unicodedata.combining(folded)
+            folded = folded.casefold()
+            is_plain &= len(folded) == 1 and folded.isspace() == character.isspace()
+            table[code] = (_SPACE if folded.isspace() else ord(folded)) if is_plain else _CONTEXT
+    table[_BEYOND] = _CONTEXT
+    return table
+
+
+@cache
+def _composing() -> frozenset[str]:
+    """Characters that may become one with the character before them."""
+    jamo = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]
+    pairs = (unicodedata.decomposition(chr(code)).split() for first, stop in _CHANGING for code in range(first, stop))
+    seconds = [int(pair[1], 16) for pair in pairs if len(pair) == 2 and "<" not in pair[0]]
+    return frozenset(map(chr, (*jamo, *seconds)))
+
+
+def _counted(places: Places, ends: Places) -> Places:
+    """[N] how many of the places, which are in order, lie before the end of each text and after the one before."""
+    return np.diff(np.searchsorted(places, ends), prepend=0)
 
 
 def _borders(kind: npt.NDArray[np.uint8]) -> tuple[Places, Places]:

@@ -6,14 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, ClassVar
+from itertools import chain
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from deepseek_fusion.corpus.filters.base import Batch, Filter, Reason
-from deepseek_fusion.corpus.readers.decoding import garbled
-from deepseek_fusion.corpus.words import Hashes, Words
+from deepseek_fusion.corpus.readers.decoding import SUSPECT, garbled
+from deepseek_fusion.corpus.words import Known, Places, Table, Words, table_of
 
 
 class TooShort(Filter):
@@ -38,21 +39,30 @@ class Damaged(Filter):
     name: ClassVar[str] = "damaged"
     _MOST = 0.01  # of all characters
     # Control characters, halves of surrogate pairs (which no encoding can write), private use
-    _BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff]")
+    BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff]")
     _FATAL = re.compile(r"[\0\ud800-\udfff]")
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Measure the damaged share of the characters."""
-        found = (self._damage(document.text) for document in batch.documents)
+        is_suspect = batch.words.holding(_suspects()).tolist()
+        found = (
+            self._damage(document.text) if suspect else None
+            for document, suspect in zip(batch.documents, is_suspect, strict=True)
+        )
         return [None if reason is None else Reason(reason) for reason in found]
 
     def _damage(self, text: str) -> str | None:
-        if self._BROKEN.search(text):
-            broken: list[str] = self._BROKEN.findall(text)
+        if broken := self.BROKEN.findall(text):
             if len(broken) > self._MOST * len(text) or self._FATAL.search(text):
                 return f"{len(broken)} control characters, such as {broken[0]!a}"
         wrong = garbled(text)
         return wrong and f"decoded with the wrong encoding, see {wrong!r}"
+
+
+@cache
+def _suspects() -> Table:
+    """The characters without which no text is damaged."""
+    return table_of(Damaged.BROKEN) | table_of(SUSPECT)
 
 
 class OtherLanguage(Filter):
@@ -69,9 +79,9 @@ class OtherLanguage(Filter):
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the language."""
         words = batch.words
-        counts = _of_scripts(words)
+        counts = words.numbered(_script_table(), len(_SCRIPTS))
         scripts = counts.argmax(1)
-        is_other = counts.max(1) > self._MOST * np.array([len(text) for text in words.folded])
+        is_other = counts.max(1) > self._MOST * words.lengths
         small = _small_words(words)
         most = small[:, 1:].argmax(1) + 1
         needed = np.maximum(np.maximum(self._FEWEST, self._SHARE * words.counts), self._LEAD * small[:, 0] + 1)
@@ -110,18 +120,8 @@ _SMALL = {  # words of grammar that no other of these languages has
 _SPOKEN = list(_SMALL)
 
 
-def _of_scripts(words: Words) -> npt.NDArray[np.int64]:
-    """[N, S] how many characters of each other script a text has."""
-    table = _script_table()
-    script = table[np.minimum(words.codes, len(table) - 1)]
-    places = np.flatnonzero(script)
-    counts = np.zeros((len(words.counts), len(_SCRIPTS)), np.int64)
-    np.add.at(counts, (words.text_at(places), script[places] - 1), 1)
-    return counts
-
-
 @cache
-def _script_table() -> npt.NDArray[np.uint8]:
+def _script_table() -> Table:
     """The number of the script of each code point, from 1; 0 for all others."""
     table = np.zeros(0xD800, np.uint8)
     for number, ranges in enumerate(_SCRIPTS.values(), start=1):
@@ -133,23 +133,15 @@ def _script_table() -> npt.NDArray[np.uint8]:
 
 def _small_words(words: Words) -> npt.NDArray[np.int64]:
     """[N, L] how many small words of each language a text has."""
-    hashes, language = _small_hashes()
-    place = np.minimum(np.searchsorted(hashes, words.hashes), len(hashes) - 1)
-    hits = np.flatnonzero(hashes[place] == words.hashes)
-    counts = np.zeros((len(words.counts), len(_SPOKEN)), np.int64)
-    np.add.at(counts, (words.text[hits], language[place[hits]]), 1)
-    return counts
+    known, language = _small()
+    places, numbers = known.among(words.hashes)
+    cells = words.text[places] * len(_SPOKEN) + language[numbers]
+    return np.bincount(cells, minlength=words.size * len(_SPOKEN)).reshape(words.size, len(_SPOKEN))
 
 
 @cache
-def _small_hashes() -> tuple[Hashes, npt.NDArray[Any]]:
-    """Hashes in order, and the number of the language of each."""
+def _small() -> tuple[Known, Places]:
+    """The words, and the number of the language of each."""
     count = Counter(word for text in _SMALL.values() for word in text.split())
-    pairs = [
-        (int(Words([word]).hashes[0]), number)
-        for number, text in enumerate(_SMALL.values())
-        for word in text.split()
-        if count[word] == 1
-    ]
-    hashes, languages = zip(*sorted(pairs), strict=True)
-    return np.array(hashes, np.uint64), np.array(languages)
+    own = [[word for word in text.split() if count[word] == 1] for text in _SMALL.values()]
+    return Known(chain.from_iterable(own)), np.repeat(np.arange(len(own)), list(map(len, own)))

@@ -27,8 +27,9 @@ class Frequencies:
 
     def add(self, batch: Batch) -> None:
         """Count more texts."""
-        self.texts += len(batch.documents)
-        np.add.at(self.counts, batch.features[0], 1)
+        self.texts += len(batch)
+        features, times = np.unique(batch.features[0], return_counts=True)
+        self.counts[features] += times
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Frequencies:
@@ -87,7 +88,7 @@ class OffDomain(Filter):
     def _scores(self, batch: Batch) -> Weights:
         features, text, times = batch.features
         weight = (1 + np.log(times)) * self.weights[features]
-        size = len(batch.documents)
+        size = len(batch)
         whole = np.bincount(text, weight**2, size)
         inside = np.bincount(text, (weight * self.belongs[features]) ** 2, size)
         scores: Weights = np.sqrt(inside / np.maximum(whole, 1e-12))

@@ -50,7 +50,7 @@ class NearDuplicate(Filter):
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the most similar earlier document."""
-        numbers = range(batch.first, batch.first + len(batch.documents))
+        numbers = range(batch.first, batch.first + len(batch))
         return [self._earlier(number, self.similarity[number]) for number in numbers]
 
     def _earlier(self, number: int, score: float) -> Reason | None:
@@ -60,4 +60,4 @@ class NearDuplicate(Filter):
 
     def scores(self, batch: Batch) -> npt.NDArray[np.float64]:
         """The similarity of each document of the batch to the most similar earlier one."""
-        return self.similarity[batch.first : batch.first + len(batch.documents)]
+        return self.similarity[batch.first : batch.first + len(batch)]

@@ -47,7 +47,7 @@ class InExam(Filter):
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the item."""
-        found: list[Reason | None] = [None] * len(batch.documents)
+        found: list[Reason | None] = [None] * len(batch)
         for size, (hashes, places) in self.parts.items():
             grams, text = batch.words.grams(size)
             place = np.minimum(np.searchsorted(hashes, grams), len(hashes) - 1)

@@ -11,7 +11,8 @@ _SAMPLE = 1 << 14  # bytes that tell an encoding as well as all of them, and a h
 _CONTINUED = "[\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"  # second and later bytes of UTF-8, read as Windows-1252
 # UTF-8 read as Windows-1252 (Ã©, â€™), and GBK's reading of lost characters (锟斤拷, 烫烫烫)
 _MOJIBAKE = re.compile(rf"[ÂÃÄÅÎÏÐÑ]{_CONTINUED}|[à-ï]{_CONTINUED}{{2}}|[ð-ô]{_CONTINUED}{{3}}|锟斤拷|烫烫烫|\ufffd+")
-_SUSPECT = re.compile("[ÂÃÄÅÎÏÐÑà-ô锟烫\ufffd]")  # how each of them begins
+SUSPECT = re.compile("[ÂÃÄÅÎÏÐÑà-ô锟烫\ufffd]")
+"""How each trace of a wrong encoding begins."""
 _MOST = 0.01  # of all characters
 
 
@@ -55,7 +56,7 @@ def decode(data: bytes) -> str | None:
 
 def garbled(text: str) -> str | None:
     """A place that was decoded with the wrong encoding, if more than 1 % of the text was."""
-    if text.isascii() or not _SUSPECT.search(text):
+    if text.isascii() or not SUSPECT.search(text):
         return None
     found: list[str] = _MOJIBAKE.findall(text)
     return found[0] if sum(map(len, found)) > _MOST * len(text) else None
