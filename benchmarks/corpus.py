@@ -43,6 +43,7 @@ DROPPED = {
     "near_duplicate": "near",
     "too_short": "content",
     "damaged": "content",
+    "repetitive": "content",
     "other_language": "content",
     "off_domain": "content",
 }

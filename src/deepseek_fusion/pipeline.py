@@ -192,7 +192,8 @@ def extract(config: Config, run: Run, documents: Source | None) -> Artifact:
     if documents is None:
         corpus = read_corpus(config, run)
     else:
-        short = config.corpus.only("text_field", "languages", "personal").model_copy(update={"min_characters": 1})
+        anything = {"min_characters": 1, "repetition": 1.0}
+        short = config.corpus.only("text_field", "languages", "personal").model_copy(update=anything)
         corpus = run.step(build_corpus, short, documents)
     every = config.knowledge.model_copy(update={"max_facts": None})  # all names, however few facts are taught
     graph = make_graph(run, every, Source(config.knowledge.sources, config.folder), corpus)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepseek_fusion.corpus.words import Words
+from deepseek_fusion.corpus.words import Known, Words, table_of
 from deepseek_fusion.knowledge.language import fold, language_of, tokens
 
 TEXTS = ["Gout hurts: ICD-10 M10.9, Ménière’s naïve_x", "痛风ＡＢＣ是、关节病 123", "", "\x1e \x1e", "𠀀𠀁b", "ﬁt ½ İ"]
+COMBINING = ["e\u0301tude", "각", "か\u3099 ｶﾞ", " \u00a0x\u3000\n", "ς Σ ß", "a\u0327\u0301 b", "\ud800"]
 
 
 def check(texts: list[str]) -> None:
@@ -21,6 +23,11 @@ def check(texts: list[str]) -> None:
     assert words.text.tolist() == [number for number, found in enumerate(wanted) for _ in found]
     assert words.place.tolist() == [place for found in wanted for place in range(len(found))]
     assert words.languages == [language_of(fold(text)) for text in texts]
+    assert words.folded == [fold(text) for text in texts]
+    assert words.lengths.tolist() == [len(fold(text)) for text in texts]
+    assert words.visible.tolist() == [sum(map(len, text.split())) for text in texts]
+    marks = re.compile("[\\x1e,a-f病]")
+    assert words.holding(table_of(marks)).tolist() == [bool(marks.search(text)) for text in texts]
     names: dict[int, str] = {}
     for value, word in zip(words.hashes.tolist(), (word for found in wanted for word in found), strict=True):
         assert names.setdefault(value, word)[:64] == word[:64]
@@ -29,6 +36,20 @@ def check(texts: list[str]) -> None:
 
 def test_words_are_those_of_the_language_room() -> None:
     check(TEXTS)
+    check(COMBINING)
+
+
+def test_each_character_is_folded_as_alone_and_after_another() -> None:
+    characters = [chr(code) for code in range(0x11000) if not 0xD800 <= code < 0xE000]
+    assert Words(characters).folded == [fold(each) for each in characters]
+    after = [f"가{each} á{each}" for each in characters]
+    assert Words(after).folded == [fold(each) for each in after]
+
+
+def test_known_words_are_found_where_they_stand() -> None:
+    places, numbers = Known(["gout", "für", "和"]).among(Words(["Gout und Für", "gouty 痛和"]).hashes)
+    assert places.tolist() == [0, 2, 5]
+    assert numbers.tolist() == [0, 1, 2]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cn",)), max_size=20), max_size=5))

@@ -33,7 +33,7 @@ from deepseek_fusion.corpus.filters.base import Filter, sift
 from deepseek_fusion.corpus.filters.domain import Frequencies, OffDomain
 from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
 from deepseek_fusion.corpus.funnel.page import SCORES, Scores, write_funnel
-from deepseek_fusion.corpus.ledger import Ledger, ledger
+from deepseek_fusion.corpus.ledger import SCORED, Ledger, ledger
 from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
@@ -53,6 +53,7 @@ DOCUMENT = pyarrow.schema(
         "characters": pyarrow.int32(),
         "similarity": pyarrow.float32(),
         "relevance": pyarrow.float32(),
+        "repetition": pyarrow.float32(),
         "probability": pyarrow.float32(),
     }
 )
@@ -66,7 +67,7 @@ Reading = Callable[[Shards], None]
 """Does all jobs that are not done."""
 
 
-@stage("corpus", version=3, resumable=True)  # raise it with the packaged judge, too
+@stage("corpus", version=4, resumable=True)  # raise it with the packaged judge, too
 def build_corpus(
     out: Path,
     section: CorpusConfig,
@@ -261,7 +262,7 @@ def _early(book: Ledger) -> Scores:
     parts = []
     for name, found in book.scores.items():
         part = np.full((len(found), len(SCORES)), np.nan, np.float32)
-        part[:, SCORES.index("characters" if name == "too_short" else "probability")] = found
+        part[:, SCORES.index(SCORED[name])] = found
         parts.append(part)
     return np.concatenate(parts)
 

@@ -13,8 +13,13 @@ from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.corpus.documents import Level, Rejected
 
 _EXAMPLES = 5
-SCORED = ("too_short", "mismatch", "incoherent")
-"""Filters with a threshold that look at one text alone: what they reject is not compared with others."""
+SCORED = {
+    "too_short": "characters",
+    "repetitive": "repetition",
+    "mismatch": "probability",
+    "incoherent": "probability",
+}
+"""Filters that look at one text alone, and the score that they go by: what they reject is not compared with others."""
 
 
 class Ledger:

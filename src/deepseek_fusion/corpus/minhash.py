@@ -14,8 +14,8 @@ from deepseek_fusion.corpus.words import Places, Words, mixed
 
 Signatures = npt.NDArray[np.uint16]
 
-BINS = 128
-_GRAM = 5
+_BIN = np.uint64(7)  # bits
+BINS = 1 << int(_BIN)
 _RECALL = 0.99  # of pairs at the threshold
 _AT_ONCE = 4096  # pairs that are compared at a time
 _PROBES = 64  # at once
@@ -24,9 +24,9 @@ _EMPTY = np.uint64(2**64 - 1)
 
 def signatures(words: Words) -> Signatures:
     """[N, 128] for each text and bin the smallest hash of a 5-gram that falls into it; zeros for a text of no words."""
-    hashes, text = words.grams(_GRAM)
+    hashes, text = words.fives
     smallest = np.full(len(words.counts) * BINS, _EMPTY)
-    np.minimum.at(smallest, text * BINS + (hashes % BINS).astype(np.int64), hashes // np.uint64(BINS))
+    np.minimum.at(smallest, text * BINS + (hashes & np.uint64(BINS - 1)).astype(np.int64), hashes >> _BIN)
     smallest_NB = smallest.reshape(-1, BINS)
     full_NB = smallest_NB != _EMPTY
     values_NB = smallest_NB.astype(np.uint16)

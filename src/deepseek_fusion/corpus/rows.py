@@ -19,7 +19,7 @@ import pyarrow
 from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
-from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, TooShort
+from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, Repetitive, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
 from deepseek_fusion.corpus.filters.semantic import Incoherent, Judged, Mismatch, probabilities
 from deepseek_fusion.corpus.minhash import BINS, Signatures
@@ -43,6 +43,7 @@ SCHEMA = pyarrow.schema(
         "digest": pyarrow.binary(16),
         "signature": pyarrow.binary(2 * BINS),
         "features": pyarrow.binary(),  # [F, 2] numbers and how often, if there is a domain
+        "repetition": pyarrow.float32(),
         "probability": pyarrow.float32(),  # of the semantic level, null where it did not judge
         "level": pyarrow.string(),
         "filter": pyarrow.string(),
@@ -86,7 +87,10 @@ class Rows:
         self.fields = Fields(section.text_field, section.keep_fields, semantic.question_field, semantic.answer_field)
         self.mask = Mask(section.personal)
         self.has_domain = bool(section.domain.terms or section.domain.seeds)
-        self.filters: list[Filter] = [TooShort(section.min_characters), Damaged(), OtherLanguage(section.languages)]
+        self.filters: list[Filter] = [
+            *(TooShort(section.min_characters), Damaged(), Repetitive(section.repetition)),
+            OtherLanguage(section.languages),
+        ]
         self.semantic: list[Judged] = []
         if semantic.judges:
             own = Judge.load(judge or PACKAGED)
@@ -131,18 +135,20 @@ class Rows:
         batch = Batch(documents)
         rejected = map(self._judged, documents, masked, sift(batch, self.filters))
         judged = zip(rejected, batch.characters, strict=True)
-        found = [next(judged) if isinstance(item, Document) else (self._unread(item), None) for item in items]
-        stays = np.array([each is None for each, _ in found], bool)
+        verdicts = [next(judged) if isinstance(item, Document) else (self._unread(item), None) for item in items]
+        stays = np.array([each is None for each, _ in verdicts], np.bool_)
         is_kept = stays[[isinstance(item, Document) for item in items]]
         kept = _kept(batch, is_kept, masked, self.has_domain, probabilities(batch, self.semantic))
         if stays.all():
             return kept
-        others = [{**_rejected_row(each), "characters": count} for each, count in found if each is not None]
-        places = np.where(stays, np.cumsum(stays), len(kept) + np.cumsum(~stays)) - 1
+        others = [{**_rejected_row(each), "characters": count} for each, count in verdicts if each is not None]
+        places = np.argsort(np.argsort(~stays, kind="stable"))  # of each item, once those that stay come first
         return pyarrow.concat_batches((kept, pyarrow.RecordBatch.from_pylist(others, SCHEMA))).take(places)
 
     def _masked(self, document: Document) -> tuple[Document, Counter[str]]:
         text, found = self.mask(document.text, document.personal)
+        if not found and not document.metadata:
+            return document, found
         metadata = {name: self.mask(value, document.personal)[0] for name, value in document.metadata.items()}
         return Document(document.source, text, document.line, metadata), found
 
@@ -168,7 +174,7 @@ def _kept(
     sure: npt.NDArray[np.float64],
 ) -> pyarrow.RecordBatch:
     """The rows of the documents that stay."""
-    numbers = np.flatnonzero(kept)
+    numbers = np.flatnonzero(kept).tolist()
     documents = [batch.documents[number] for number in numbers]
     texts = [document.text for document in documents]
     columns = {
@@ -183,6 +189,7 @@ def _kept(
         "digest": [batch.digests[number] for number in numbers],
         "signature": _binary(batch.signatures[kept]),
         "features": _features(batch, kept) if has_domain else None,
+        "repetition": batch.repetition[kept],
         "probability": sure[kept],
     }
     arrays = [_array(columns.get(field.name), field.type, len(documents)) for field in SCHEMA]

@@ -103,6 +103,11 @@ class Words:
         first = np.cumsum(self.counts) - self.counts
         return np.arange(len(self.hashes)) - first[self.text]
 
+    @cached_property
+    def fives(self) -> tuple[Hashes, Places]:
+        """The runs of five words, by which texts are compared."""
+        return self.grams(5)
+
     def grams(self, length: int) -> tuple[Hashes, Places]:
         """Hashes of all runs of so many words, and the text of each; a shorter text is one run as a whole."""
         total, count = mixed(self.hashes), len(self.hashes)

@@ -31,6 +31,8 @@ PATIENCE = 60.0
 """Seconds without a sign of life after which a file is given up."""
 _FILES, _BYTES = 64, 16 << 20  # of a job
 _AHEAD = 4  # batches that a job may be ahead of who takes them
+_KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+"""A worker's memory is used again by the next batch (glibc); to hand it back and fetch it took a tenth of the time."""
 _SMALL = 4 << 20  # bytes of documents for which no process is started
 
 Read: TypeAlias = pyarrow.RecordBatch | Rejected
@@ -232,7 +234,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **_KEEPING},
         )
         self._tell(settings)
 

@@ -4,7 +4,7 @@ import pytest
 
 from deepseek_fusion.corpus.documents import Document, Rejected
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
-from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, TooShort
+from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, Repetitive, TooShort
 
 ENGLISH = "Gout is a painful disease of the joints that is caused by crystals of uric acid in the blood. " * 3
 CHINESE = "痛风是一种由单钠尿酸盐沉积所致的晶体相关性关节病，与嘌呤代谢紊乱及尿酸排泄减少直接相关。" * 3
@@ -45,6 +45,35 @@ def test_the_first_filter_with_a_reason_is_named() -> None:
 def test_damage(text: str, wanted: str | None) -> None:
     found = reason(Damaged(), text)
     assert found == wanted or (wanted and found and found.startswith(wanted))
+
+
+OFFER = "Buy this watch now and save a lot of money, click here today. "
+ITEMS = "".join(f"Item {number} of this list says that the finding was within normal limits. " for number in range(20))
+DIFFERENT = " ".join(f"word{number}" for number in range(200))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (DIFFERENT, None),
+        (OFFER, None),  # said once
+        (OFFER * 2, None),  # a short text may say a line twice
+        (OFFER * 10, "90% of it repeats what it said before"),
+        (OFFER.upper() + OFFER * 9, "90% of it repeats what it said before"),
+        (CHINESE * 4, "92% of it repeats what it said before"),
+        (f"{DIFFERENT} {OFFER * 10}", None),
+        (ITEMS, "59% of it repeats what it said before"),
+        ("", None),
+    ],
+)
+def test_repetition(text: str, wanted: str | None) -> None:
+    assert reason(Repetitive(0.5), text) == wanted
+
+
+def test_what_two_texts_share_is_no_repetition() -> None:
+    batch = Batch([Document("a.txt", text) for text in (DIFFERENT, OFFER * 10, DIFFERENT)])
+    assert batch.repetition.round(2).tolist() == [0, 0.9, 0]
+    assert Repetitive(0.5).reasons(batch)[0] is None
 
 
 @pytest.mark.parametrize(

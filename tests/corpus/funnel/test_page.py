@@ -43,6 +43,7 @@ def scores() -> np.ndarray:
     table = np.full((1009, len(SCORES)), np.nan)
     table[:, 0] = np.arange(1009)
     table[9:, 1] = 0.25
+    table[9:, 4] = 0.1
     return table
 
 
@@ -74,9 +75,9 @@ def test_the_page_shows_steps_and_examples_and_runs_nothing_of_the_documents(
 def test_the_scores_are_sampled_evenly(tmp_path: Path, scores: np.ndarray) -> None:
     _, data = page(tmp_path / "funnel.html", scores)
     assert data["weight"] == 1
-    assert [score["key"] for score in data["scores"]] == ["min_characters", "near_duplicate"]
-    assert data["rows"][0] == [0, None]
-    assert data["rows"][-1] == [1008, 0.25]
+    assert [score["key"] for score in data["scores"]] == ["min_characters", "near_duplicate", "repetition"]
+    assert data["rows"][0] == [0, None, None]
+    assert data["rows"][-1] == [1008, 0.25, 0.1]
     _, data = page(tmp_path / "funnel.html", np.tile(scores, (50, 1)))
     assert len(data["rows"]) == 20_000
     assert data["weight"] == pytest.approx(1009 * 50 / 20_000)
@@ -85,10 +86,12 @@ def test_the_scores_are_sampled_evenly(tmp_path: Path, scores: np.ndarray) -> No
 def test_a_domain_adds_its_threshold_and_nothing_read_shows_none(tmp_path: Path, scores: np.ndarray) -> None:
     scores[:, 2] = 0.5
     _, data = page(tmp_path / "funnel.html", scores)
-    assert [score["key"] for score in data["scores"]] == ["min_characters", "near_duplicate", "relevance"]
+    assert [score["key"] for score in data["scores"]] == [
+        *("min_characters", "near_duplicate", "relevance", "repetition")
+    ]
     scores[5:, 3] = 0.9
     _, data = page(tmp_path / "funnel.html", scores)
-    assert [score["key"] for score in data["scores"]][-1] == "threshold"
+    assert [score["key"] for score in data["scores"]][-2] == "threshold"
     html, data = page(tmp_path / "funnel.html", scores[:0])
     assert data["rows"] == []
     assert 'id="thresholds"' not in html

@@ -29,7 +29,7 @@ from deepseek_fusion.corpus.scale.executors import Executor  # noqa: E402  the p
 
 TEXT = "Gout, number {0}, is a disease of the joints; crystals of uric acid, seen in {1} of {0} cases, are its cause. "
 文 = "痛风第{0}例由单钠尿酸盐沉积所致，与嘌呤代谢紊乱及尿酸排泄减少直接相关，{1}天后关节痛缓解。"
-SECTION = CorpusConfig(domain=DomainConfig(relevance=0.1))
+SECTION = CorpusConfig(repetition=1, domain=DomainConfig(relevance=0.1))
 
 
 @pytest.fixture

@@ -80,6 +80,13 @@ class CorpusConfig(Section):
         default=("en", "zh"), min_length=1, description="Documents in other languages are rejected."
     )
     min_characters: int = Field(default=40, ge=1, description="Shorter documents are rejected.")
+    repetition: float = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Documents are rejected if at least this share of their word 5-grams repeats earlier ones of the "
+        "same document; 1 rejects none.",
+    )
     near_duplicate: float = Field(
         default=0.8,
         gt=0,

@@ -18,6 +18,9 @@ from deepseek_fusion.corpus.minhash import Signatures, signatures
 from deepseek_fusion.corpus.words import Places, Words
 from deepseek_fusion.knowledge.language import Language
 
+_TEXT = np.uint64(16)  # bits: more texts than any batch has
+_FEWEST = 20  # 5-grams: below, one repeated line is the half of a text
+
 
 class Batch:
     """Documents that follow each other, and what several filters want to know of them.
@@ -52,7 +55,20 @@ class Batch:
     @cached_property
     def characters(self) -> list[int]:
         """How many characters each has, spaces aside."""
-        return self.words.visible.tolist()
+        counts: list[int] = self.words.visible.tolist()
+        return counts
+
+    @cached_property
+    def repetition(self) -> npt.NDArray[np.float64]:
+        """[N] share of the 5-grams of each that stood in it before; 0 for a text of few words."""
+        hashes, text = self.words.fives
+        # The number of the text in the first bits keeps apart what two texts share
+        keys = np.sort((hashes >> _TEXT) | (text.astype(np.uint64) << (np.uint64(64) - _TEXT)))
+        repeats = np.flatnonzero(keys[1:] == keys[:-1])
+        repeated = np.bincount((keys[repeats] >> (np.uint64(64) - _TEXT)).astype(np.int64), minlength=len(self))
+        grams = np.bincount(text, minlength=len(self))
+        share: npt.NDArray[np.float64] = np.where(grams < _FEWEST, 0, repeated / np.maximum(grams, 1))
+        return share
 
     @cached_property
     def digests(self) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Filters of the basic level that look at one text alone: too short, damaged, in another language."""
+"""Filters of the basic level that look at one text alone: too short, repetitive, damaged, in another language."""
 
 from __future__ import annotations
 
@@ -33,6 +33,25 @@ class TooShort(Filter):
         ]
 
 
+class Repetitive(Filter):
+    """Texts that say the same over and over: menus, offers, what a broken export wrote again and again.
+
+    The share of repeated 5-grams (Rae et al. 2021, arXiv 2112.11446, who measure it in characters).
+    """
+
+    name: ClassVar[str] = "repetitive"
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+
+    def reasons(self, batch: Batch) -> Sequence[Reason | None]:
+        """Compare the share."""
+        return [
+            Reason(f"{share:.0%} of it repeats what it said before", share) if share >= self.threshold else None
+            for share in batch.repetition.tolist()
+        ]
+
+
 class Damaged(Filter):
     """Control characters, and text that was decoded with the wrong encoding and could not be repaired."""
 
@@ -52,9 +71,9 @@ class Damaged(Filter):
         return [None if reason is None else Reason(reason) for reason in found]
 
     def _damage(self, text: str) -> str | None:
-        if broken := self.BROKEN.findall(text):
-            if len(broken) > self._MOST * len(text) or self._FATAL.search(text):
-                return f"{len(broken)} control characters, such as {broken[0]!a}"
+        broken = self.BROKEN.findall(text)
+        if len(broken) > self._MOST * len(text) or self._FATAL.search(text):
+            return f"{len(broken)} control characters, such as {broken[0]!a}"
         wrong = garbled(text)
         return wrong and f"decoded with the wrong encoding, see {wrong!r}"
 

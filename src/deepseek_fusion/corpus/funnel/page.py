@@ -27,6 +27,7 @@ STEPS = {
     "personal": "basic",
     "too_short": "basic",
     "damaged": "basic",
+    "repetitive": "basic",
     "other_language": "basic",
     "mismatch": "semantic",
     "incoherent": "semantic",
@@ -37,7 +38,7 @@ STEPS = {
 }
 """Filters in the order in which they are asked, and the level of each."""
 
-SCORES = ("characters", "similarity", "relevance", "probability")
+SCORES = ("characters", "similarity", "relevance", "probability", "repetition")
 """What a row may have been measured by; the columns of `documents.parquet`."""
 
 _MOST_ROWS = 20_000
@@ -59,7 +60,7 @@ def write_funnel(
         section: whose thresholds were in force.
         summary: what `summary.json` says.
         book: what was rejected, with examples.
-        scores: [N, 4] the `SCORES` of each row that got so far; NaN where it was not compared.
+        scores: [N, 5] the `SCORES` of each row that got so far; NaN where it was not compared.
         judge: what the model of the semantic level says of itself; empty if the level is off.
     """
     words = yaml.safe_load((HERE / "words.yaml").read_text(encoding="utf-8"))
@@ -117,6 +118,7 @@ def _data(section: CorpusConfig, kept: int, scores: Scores) -> dict[str, Any]:
         ("near_duplicate", "below", _LOWEST_SIMILARITY, 1.01, 0.01, section.near_duplicate),
         ("relevance", "above", 0, 1, 0.01, section.domain.relevance),
         ("threshold", "above", 0, 1, 0.01, section.semantic.threshold),
+        ("repetition", "below", 0, 1.01, 0.01, section.repetition),
     ]
     used = [place for place in range(len(SCORES)) if place < 2 or np.isfinite(scores[:, place]).any()]
     names = ("key", "keeps", "low", "high", "step", "now")

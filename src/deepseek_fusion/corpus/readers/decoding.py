@@ -13,6 +13,7 @@ _CONTINUED = "[\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…
 _MOJIBAKE = re.compile(rf"[ÂÃÄÅÎÏÐÑ]{_CONTINUED}|[à-ï]{_CONTINUED}{{2}}|[ð-ô]{_CONTINUED}{{3}}|锟斤拷|烫烫烫|\ufffd+")
 SUSPECT = re.compile("[ÂÃÄÅÎÏÐÑà-ô锟烫\ufffd]")
 """How each trace of a wrong encoding begins."""
+_TRACES = (b"\xc3", "锟".encode(), "烫".encode(), "\ufffd".encode(), b"\0")  # with which each of them, and NUL, begins
 _MOST = 0.01  # of all characters
 
 
@@ -29,6 +30,8 @@ class Decoder:
             FusionError: the bytes are not UTF-8 and charset-normalizer is not installed.
         """
         text = _strict(line, "utf-8")
+        if text is not None and not any(trace in line for trace in _TRACES):
+            return text
         if text is None:
             if self.encoding is not None:
                 text = _strict(line, self.encoding)
