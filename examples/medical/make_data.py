@@ -1,4 +1,4 @@
-"""Write the data of this example: disease facts in English and Chinese, labelled cases, notes on invented patients.
+"""Write the data of this example: diseases and facts on them in English and Chinese, labelled cases, invented notes.
 
     pip install 'deepseek-fusion[examples]'
     python examples/medical/make_data.py
@@ -30,6 +30,30 @@ RELATIONS = {
     "medications": "medication",
     "medical_specialty": "specialty",
 }
+CHAPTERS = {  # of ICD-10, by the first code after each
+    "C00": "Certain infectious and parasitic diseases",
+    "D50": "Neoplasms",
+    "E00": "Diseases of the blood and certain disorders of the immune mechanism",
+    "F00": "Endocrine, nutritional and metabolic diseases",
+    "G00": "Mental and behavioural disorders",
+    "H00": "Diseases of the nervous system",
+    "H60": "Diseases of the eye and adnexa",
+    "I00": "Diseases of the ear and mastoid process",
+    "J00": "Diseases of the circulatory system",
+    "K00": "Diseases of the respiratory system",
+    "L00": "Diseases of the digestive system",
+    "M00": "Diseases of the skin and subcutaneous tissue",
+    "N00": "Diseases of the musculoskeletal system and connective tissue",
+    "O00": "Diseases of the genitourinary system",
+    "P00": "Pregnancy, childbirth and the puerperium",
+    "Q00": "Certain conditions originating in the perinatal period",
+    "R00": "Congenital malformations, deformations and chromosomal abnormalities",
+    "S00": "Symptoms, signs and abnormal findings, not elsewhere classified",
+    "V01": "Injury, poisoning and other consequences of external causes",
+    "Z00": "External causes of morbidity and mortality",
+    "ZZZ": "Factors influencing health status and contact with health services",
+}
+SPECIAL = "Codes for special purposes"  # U00 to U99
 SEED = 7
 POPULATION = 300  # of the simulated town; about a third of it visits the hospital within the three months
 PATIENTS = 60
@@ -53,6 +77,27 @@ def facts(diseases: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             values = fields[field]
             for value in [values] if isinstance(values, str) else values:
                 yield plain(disease), relation, plain(value)
+
+
+def write_ontology(path: Path, diseases: Mapping[str, Any], chinese: Mapping[str, Any]) -> int:
+    """Write the diseases as OBO, below the chapters of ICD-10, with their Chinese names; return how many terms."""
+    above = {plain(disease): chapter(fields["icd10"]) for disease, fields in diseases.items()}
+    above = dict.fromkeys(above.values(), "Disease") | above
+    other = dict(zip(map(plain, diseases), map(plain, chinese), strict=True))
+    ids = {name: f"MED:{number:04}" for number, name in enumerate(("Disease", *above))}
+    stanzas = ["format-version: 1.4\nontology: medical-example"]
+    for name, id_ in ids.items():
+        lines = ["[Term]", f"id: {id_}", f"name: {name}"]
+        lines += [f'synonym: "{other[name]}" EXACT []'] if name in other else []
+        lines += [f"is_a: {ids[above[name]]}"] if name in above else []
+        stanzas.append("\n".join(lines))
+    path.write_text("\n\n".join(stanzas) + "\n", encoding="utf-8")
+    return len(ids)
+
+
+def chapter(code: str) -> str:
+    """The chapter of ICD-10 that a code is in."""
+    return SPECIAL if code.startswith("U") else next(name for end, name in CHAPTERS.items() if code < end)
 
 
 def plain(name: str) -> str:
@@ -112,6 +157,7 @@ def main() -> None:
         data = Path(place) / "data"
         print(f"{write_facts(data / 'triples.csv', ENGLISH)} English facts")
         print(f"{write_facts(data / 'zh/triples.csv', CHINESE)} Chinese facts")
+        print(f"{write_ontology(data / 'diseases.obo', ENGLISH, CHINESE)} terms of an ontology")
         print(f"{write_tasks(data / 'triples.csv', data / 'tasks', 'en')} labelled cases in English")
         print(f"{write_tasks(data / 'zh/triples.csv', data / 'zh/tasks', 'zh')} labelled cases in Chinese")
         print(f"{write_notes(data / 'ehr')} visits")
