@@ -10,9 +10,11 @@ Sides take turns, one process each but for one worker of ours; CPU time of all p
 
 Found is what leaves by a filter of its kind. Of a text and its copies one should stay, whichever.
 
-Run: python benchmarks/corpus.py [--documents 50000] [--rounds 3] [--memory]   (once `examples/medical/make_data.py`
-ran; `pip install datatrove==0.10.0 orjson regex xxhash scikit-learn` first). `--memory` adds the peak memory of our
-side on 1 GB of documents.
+Run: python benchmarks/corpus.py [--documents 50000] [--rounds 3] [--memory] [--juicer PYTHON]
+(once `examples/medical/make_data.py` ran; `pip install datatrove==0.10.0 orjson regex xxhash scikit-learn` first).
+`--memory` adds the peak memory of our side on 1 GB of documents; `--juicer` names the interpreter of an environment
+with py-data-juicer 1.6.1, which needs other versions of what datatrove needs, and adds rounds of it on a tenth of the
+documents (`corpus_juicer.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from corpus_documents import TERMS, Planted, write_documents
@@ -36,7 +38,8 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from record import Row, write_results
 
-PEER = "datatrove"
+PEER, OTHER = "datatrove", "data-juicer"
+OTHER_RATIO = 30.0
 RATIO, FOUND, GIGABYTE = 10.0, 0.98, 1e9
 DROPPED = {
     "exact_duplicate": "exact",
@@ -61,13 +64,18 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--juicer", type=Path)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         ours(options.measure / "in", options.measure)
         return
     os.environ["OMP_NUM_THREADS"] = "1"
-    rows = [*_compared(options.documents, options.rounds), *([_memory()] if options.memory else [])]
+    rows = list(_compared(options.documents, options.rounds))
+    if options.juicer:
+        rows += _with_juicer(options.juicer, options.documents // 10)
+    if options.memory:
+        rows.append(_memory())
     write_results("corpus", ["benchmarks/corpus.py", *sys.argv[1:]], rows)
 
 
@@ -117,6 +125,40 @@ def _compared(documents: int, rounds: int) -> list[Row]:
         note=f"medians of {rounds} rounds; interval: lowest and highest ratio of one round",
     )
     return [speed, *_quality(planted, dropped)]
+
+
+def _with_juicer(python: Path, documents: int) -> Iterator[Row]:
+    """One round with runs of characters, and one with words; ours before and after."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "in"
+        planted = write_documents(folder, documents)
+        copies = [number for number, row in enumerate(planted) if row.kind in ("near", "exact")]
+        for unit in ("character", "space"):
+            seconds: list[float] = []
+            for side in ("ours", OTHER, "ours"):
+                with tempfile.TemporaryDirectory() as work:
+                    before = _cpu_seconds()
+                    if side == OTHER:
+                        script = Path(__file__).parent / "corpus_juicer.py"
+                        log = (Path(work) / "log").open("wb")
+                        subprocess.run([python, script, folder, work, unit], stdout=log, stderr=log, check=True)
+                        stays = {row["id"] for row in read_jsonl(Path(work) / "out.jsonl")}
+                    else:
+                        ours(folder, Path(work))
+                    seconds.append(_cpu_seconds() - before)
+            ratio = seconds[1] / statistics.mean((seconds[0], seconds[2]))
+            yield Row(
+                figure=f"docs per core-second, {OTHER} by {unit}s",
+                ours=documents / statistics.mean((seconds[0], seconds[2])),
+                peer=documents / seconds[1],
+                peer_name=OTHER,
+                ratio=ratio,
+                bar=f">= {OTHER_RATIO:g}",
+                holds=ratio >= OTHER_RATIO,
+                n=documents,
+                note=f"one round, start of the programs included; of {len(copies)} planted copies {OTHER} left"
+                f" {sum(number in stays for number in copies)}, and it judged no domain",
+            )
 
 
 def _quality(planted: list[Planted], dropped: list[Dropped]) -> list[Row]:
