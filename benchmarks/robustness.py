@@ -6,13 +6,15 @@ candidates under the same conditions. Intervals are paired bootstraps over the s
 
 Run: python benchmarks/robustness.py [--facts 60] [--questions 40] [--budget 3]   (about 40 core-minutes)
  or: python benchmarks/robustness.py --taught FOLDER   (with finished `adapter`, `graph` and `exam` folders)
+ or: the same with --plain FOLDER   (with an `adapter` that learned the same facts by plain lessons, such as
+     teach_vs_plain.py makes; both options take several folders): the same questions attacked on both
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.questions.exam import write_exam
 from deepseek_fusion.evaluation.robustness.build import attack_exam
-from deepseek_fusion.evaluation.robustness.summary import CONTROL, standing, summarise
+from deepseek_fusion.evaluation.robustness.summary import CONTROL, ratio, standing, summarise
 from deepseek_fusion.knowledge.build import make_graph
 from deepseek_fusion.models.source import ModelSource, find_model
 from deepseek_fusion.teaching import EXAM
@@ -51,29 +53,38 @@ def main() -> None:
     parser.add_argument("--facts", type=int, default=60)
     parser.add_argument("--questions", type=int, default=40)
     parser.add_argument("--budget", type=int, default=3)
-    parser.add_argument("--taught", type=Path)
+    parser.add_argument("--taught", type=Path, nargs="+")
+    parser.add_argument("--plain", type=Path, nargs="+")
     parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "work")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
+    plain: list[dict[str, Any]] = []
     with listen(Console()), Run(options.work) as run:
         config = load_config(options.project)
         model = find_model(config.model, config.folder, config.precision)
         if options.taught:
-            made_before = [_finished(options.taught / name) for name in ("adapter", "graph", "exam")]
-            taught: dict[int, Taught] = {0: (made_before[0], made_before[1], made_before[2])}
+            names = ("adapter", "graph", "exam")
+            made_before = [[_finished(folder / name) for name in names] for folder in options.taught]
+            taught: dict[int, Taught] = {number: (a, g, e) for number, (a, g, e) in enumerate(made_before)}
         else:
             taught = {seed: _teach(run, model, options.project, options.facts, seed) for seed in SEEDS}
         for seed, (adapter, graph, exam) in taught.items():
             section = EvaluationConfig(
                 robustness=RobustnessConfig(questions=options.questions, budget=options.budget), seed=seed
             )
-            made = run.step(attack_exam, section, model, adapter, graph, exam)
-            own = read_jsonl(made.path / "questions.jsonl")
-            rows += [{**row, "subject": f"{seed} {row['subject']}"} for row in own]
+            sides = [(rows, adapter)]
+            sides += [(plain, _finished(options.plain[seed] / "adapter"))] if options.plain else []
+            for found, attacked in sides:
+                made = run.step(attack_exam, section, model, attacked, graph, exam)
+                own = read_jsonl(made.path / "questions.jsonl")
+                found += [{**row, "subject": f"{seed} {row['subject']}"} for row in own]
     language = read_json(graph.path / "graph.json")["language"]
     name = "robustness" if language == "en" else f"robustness_{language}"
     command = ["benchmarks/robustness.py", *sys.argv[1:]]
-    write_results(name, command, _figures(rows, options.budget, tuple(taught)))
+    if plain:
+        write_results(f"{name}_plain", command, list(_against(rows, plain, options.budget, tuple(taught))))
+    else:
+        write_results(name, command, _figures(rows, options.budget, tuple(taught)))
 
 
 def _finished(folder: Path) -> Artifact:
@@ -135,6 +146,33 @@ def _figures(rows: list[dict[str, Any]], budget: int, seeds: tuple[int, ...]) ->
             )
         )
     return figures
+
+
+def _against(
+    rows: list[dict[str, Any]], plain: list[dict[str, Any]], budget: int, seeds: tuple[int, ...]
+) -> Iterator[Row]:
+    """The share of all questions that are answered rightly, and still are after so many flips, on both sides."""
+    subjects = [row["subject"] for row in rows]
+    for spent in range(budget + 1):
+        ours, others = ([float(_stands(row, spent)) for row in side] for side in (rows, plain))
+        found = ratio(ours, others, subjects, 5000, 0)
+        yield Row(
+            figure=f"right answers after {spent} flips by HotFlip",
+            ours=_mean(ours),
+            peer=_mean(others),
+            peer_name="plain lessons, tuned rate",
+            ratio=found["value"],
+            bar=f">= {BAR}" if spent == 1 else "",
+            holds=_mean(ours) >= BAR * _mean(others) if spent == 1 else None,
+            n=len(rows),
+            seeds=seeds,
+            interval=(found["low"], found["high"]) if found["high"] is not None and found["low"] is not None else None,
+            note="interval of the ratio over subjects; the attack follows the gradient of the model that it is made on",
+        )
+
+
+def _stands(row: dict[str, Any], budget: int) -> bool:
+    return bool(row["right"]) and (not row["attacks"] or standing([row], "hotflip", budget)[0])
 
 
 def _holds(ours: float, control: float) -> bool:
