@@ -1,8 +1,8 @@
 """One adapter with four tasks against four adapters with one task each: how well each head answers, and the cost.
 
 The cases are those of examples/medical/make_tasks.py: the specialty (15 classes), the urgency (a number), the label of
-each word, and writing the text itself. All sides see the same texts equally often, with the same settings, but for
-the learning rate: a task alone has the best of two, chosen on the test itself, in its favour. Each seed draws other texts
+each word, and writing the text itself. All sides see the same texts equally often, with the same settings, except that
+a task alone has the best of two learning rates, chosen on the test itself, in its favour. Each seed draws other texts
 to learn and to test.
 
 Run: python examples/medical/make_data.py && python benchmarks/multitask.py [--seeds 0 1 2] [--work FOLDER]
