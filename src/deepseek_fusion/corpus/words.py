@@ -80,20 +80,23 @@ class Words:
     def holding(self, characters: Table) -> npt.NDArray[np.bool_]:
         """[N] whether a text, as it was written, has a character that a table marks."""
         found = np.zeros(self.size, bool)
-        found[np.searchsorted(self._ends, np.flatnonzero(characters.take(self._raw, mode="clip")))] = True
+        found[np.searchsorted(self._ends, np.flatnonzero(characters.take(self._raw, mode="clip") > 0))] = True
         return found
 
     def numbered(self, characters: Table, kinds: int) -> Places:
         """[N, K] how many characters with each number of a table, from 1 to K, a folded text has."""
         number = characters.take(self.codes, mode="clip")
-        places = np.flatnonzero(number)
+        places = np.flatnonzero(number > 0)
         text = np.searchsorted(self._borders, places)
         return np.bincount(text * kinds + number[places] - 1, minlength=self.size * kinds).reshape(self.size, kinds)
 
     @cached_property
     def languages(self) -> list[Language]:
         """What `language_of` says of each text."""
-        letters = _counted(np.flatnonzero(self._kind == _LETTER), self._borders)
+        if not self.size:
+            return []
+        is_letter = np.append(self._kind == _LETTER, False)  # the last text may be empty
+        letters = np.add.reduceat(is_letter.view(np.int8), np.append(0, self._borders[:-1] + 1), dtype=np.int64)
         han = np.bincount(self.text[self.is_han], minlength=self.size)
         return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
 
