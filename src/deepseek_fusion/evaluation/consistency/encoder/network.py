@@ -146,7 +146,8 @@ def _layer(weights: Mapping[str, Tensor], name: str, x_BTC: Tensor, seen: Tensor
         return F.linear(x, weights[f"{name}.{part}.w"], weights[f"{name}.{part}.b"])
 
     def heads(part: str) -> Tensor:
-        return linear(part, x_BTC).unflatten(-1, (e5.sizes.heads, -1)).transpose(1, 2)
+        split: Tensor = linear(part, x_BTC).unflatten(-1, (e5.sizes.heads, -1))
+        return split.transpose(1, 2)
 
     mixed = F.scaled_dot_product_attention(heads("q"), heads("k"), heads("v"), attn_mask=seen, dropout_p=drop)
     attended = linear("ao", mixed.transpose(1, 2).flatten(2))
