@@ -12,6 +12,7 @@ from deepseek_fusion.evaluation.consistency.encoder.e5 import E5
 from deepseek_fusion.evaluation.consistency.encoder.learned import PACKAGED, TunedReader, load_learned, save_learned
 from deepseek_fusion.evaluation.consistency.encoder.masking import Masked, Mention
 from deepseek_fusion.evaluation.consistency.encoder.network import head_shapes
+from deepseek_fusion.evaluation.consistency.encoder.revision import UNDECIDED
 from deepseek_fusion.evaluation.consistency.encoder.training import Example, train
 
 
@@ -52,6 +53,13 @@ def test_texts_of_a_batch_do_not_touch(learned: TunedReader) -> None:
     ((alone,),) = learned.opinions([short])
     (beside,), _ = learned.opinions([short, long])
     torch.testing.assert_close(torch.tensor(alone.said), torch.tensor(beside.said), atol=1e-4, rtol=1e-3)
+
+
+def test_what_is_too_long_to_read_is_left_to_the_rules(learned: TunedReader) -> None:
+    far = learned.e5.sizes.positions
+    ((near, beyond),) = learned.opinions([example("@ is *." + " x" * far + " *.", 0).text])
+    assert near != UNDECIDED
+    assert beyond == UNDECIDED
 
 
 def test_a_file_keeps_it(learned: TunedReader, tmp_path: Path) -> None:

@@ -14,14 +14,12 @@ from torch.nn import functional as F
 
 from deepseek_fusion.evaluation.consistency.encoder.e5 import E5, MATRICES, NORMS
 from deepseek_fusion.evaluation.consistency.encoder.masking import Masked, Span
-from deepseek_fusion.evaluation.consistency.encoder.revision import SAID, Opinion
+from deepseek_fusion.evaluation.consistency.encoder.revision import SAID, UNDECIDED, Opinion
 
 JOINT = 128
 """Width in which mentions are compared with subjects."""
 ROLES = 4
 _ITEM, _WORDS, _SUBJECT = 1, 2, 3
-_MOST = 400
-"""Tokens read of a text."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,8 @@ class Tokens:
 def tokens(e5: E5, text: Masked) -> Tokens:
     """Cut into tokens; a mention beyond the longest text read has none."""
     ids, places = e5.encode(text.text)
-    ids, places = [e5.begin, *ids[:_MOST], e5.end], [(0, 0), *places[:_MOST], (0, 0)]
+    most = e5.sizes.positions - 2
+    ids, places = [e5.begin, *ids[:most], e5.end], [(0, 0), *places[:most], (0, 0)]
     roles = [0] * len(ids)
 
     def within(span: Span, role: int) -> list[int]:
@@ -102,9 +101,10 @@ def opinions(weights: Mapping[str, Tensor], e5: E5, texts: Sequence[Masked]) -> 
         logits, chosen = outputs(weights, e5, batch)
         said = logits.softmax(-1).tolist()
     found: list[list[Opinion]] = []
-    for text, rows in zip(texts, chosen, strict=True):
+    for text, cut, rows in zip(texts, batch, chosen, strict=True):
         mine, said = said[: len(text.mentions)], said[len(text.mentions) :]
-        found.append([Opinion(tuple(s), _by_name(text, row)) for s, row in zip(mine, rows.softmax(-1), strict=True)])
+        each = zip(cut.mentions, mine, rows.softmax(-1), strict=True)
+        found.append([Opinion(tuple(s), _by_name(text, row)) if at else UNDECIDED for at, s, row in each])
     return found
 
 

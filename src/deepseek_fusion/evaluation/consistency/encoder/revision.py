@@ -38,6 +38,10 @@ class Opinion:
         return self.said[3]
 
 
+UNDECIDED = Opinion((0.25, 0.25, 0.25, 0.25), {None: 0.0})
+"""Of what was not read; it overrules nothing."""
+
+
 class OpinionReader(Protocol):
     """Has an opinion of each mention of each text."""
 
