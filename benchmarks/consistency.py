@@ -2,7 +2,8 @@
 
 Sentence forms (consistency_forms.yaml) are filled from the example graphs of 158 diseases, in English and Chinese, with
 objects that are true of the subject, false of it, or unknown to the graph; the verdict of each planted claim follows
-from the triples alone. Forms held back while the checker was developed have rows of their own.
+from the triples alone. Forms held back while the checker was developed have rows of their own, by the rules and by the
+learned reader (on all others that one was trained).
 
 Run: python examples/medical/make_data.py; python benchmarks/consistency.py [--fills 6] [--no-judge]   (15 core-minutes)
 """
@@ -27,6 +28,7 @@ from deepseek_fusion.core.config import ConsistencyConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement, Verdict
+from deepseek_fusion.evaluation.consistency.encoder.learned import TunedReader
 from deepseek_fusion.evaluation.consistency.judge import train_judge
 from deepseek_fusion.evaluation.consistency.reading.claims import Asked
 from deepseek_fusion.evaluation.statistics.rates import rate
@@ -97,6 +99,7 @@ def main() -> None:
     for language, project in PROJECTS.items():
         graph = whole_graph(ROOT / "examples" / "medical" / project)
         checker, nested = Checker(graph), nested_names(graph)
+        learned = None if options.show else Checker(graph, TunedReader.packaged())
         for part, called in list(PARTS.items())[: 1 if options.show else None]:
             chosen = forms[part][language]
             if not chosen:
@@ -111,6 +114,9 @@ def main() -> None:
             if options.show:
                 show_errors(checked)
             rows += list(figures(f"{language}, {len(chosen)} forms {called}", checked))
+            if learned and part == "held_back":
+                checked = [(text, learned.check(text.text, text.asked)) for text in texts]
+                rows += list(figures(f"{language}, {len(chosen)} forms {called}, learned reader", checked))
         if not options.no_judge and not options.show:
             rows += list(judge_figures(language, graph))
     if options.show:

@@ -231,6 +231,11 @@ class RobustnessConfig(Section):
 class ConsistencyConfig(Section):
     """Claims in answers, checked against the graph, by an NLI model and by people."""
 
+    reader: Literal["rules", "learned"] = Field(
+        default="rules",
+        description="What reads claims out of answers: `rules`, or `learned`, a tuned multilingual-e5-small that "
+        "overrules them where it is sure (extra `reader`).",
+    )
     nli: str | None = Field(
         default=None,
         description="Folder or hub id of a three-way NLI model that judges claims too; a small one of our own, trained "

@@ -16,6 +16,7 @@ from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.evaluation.consistency.agreement import agreement
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS, Checker, Judgement
+from deepseek_fusion.evaluation.consistency.encoder.learned import TunedReader
 from deepseek_fusion.evaluation.consistency.judge import MODEL
 from deepseek_fusion.evaluation.consistency.labels import read_labels
 from deepseek_fusion.evaluation.consistency.nli import Evidence, Judge
@@ -55,7 +56,9 @@ def check_consistency(
         FusionError: the sitting is of another exam, the NLI model cannot be used, or a label is broken.
     """
     facts = Graph.load(graph.path)
-    reading = _Reading(facts, read_exam(exam.path), read_jsonl(sitting.path / "answers.jsonl"))
+    learned = TunedReader.packaged() if section.reader == "learned" else None
+    answers = read_jsonl(sitting.path / "answers.jsonl")
+    reading = _Reading(Checker(facts, learned), read_exam(exam.path), answers)
     rows = reading.rows
     place = section.nli or (str(judge.path / MODEL) if judge else None)
     if place is not None:
@@ -85,14 +88,14 @@ def check_consistency(
 class _Reading:
     """The claims in the answers to an exam's open questions, each with its item and verdict."""
 
-    def __init__(self, graph: Graph, exam: Sequence[Item], answers: Sequence[Row]) -> None:
+    def __init__(self, checker: Checker, exam: Sequence[Item], answers: Sequence[Row]) -> None:
+        graph = checker.graph
         self.facts = {graph.fact_id(triple): triple for triple in graph.triples}
         self.items = [item for item in exam if item.family in FAMILIES and item.facts]
         self.answers = {row["id"]: row for row in answers}
         missing = next((item.id for item in self.items if item.id not in self.answers), None)
         if missing is not None:
             raise FusionError(f"sitting: has no answer to {missing}; let the model sit this exam again.")
-        checker = Checker(graph)
         checked = [
             (item, judgement)
             for item in self.items

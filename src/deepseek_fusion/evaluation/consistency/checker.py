@@ -12,7 +12,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from deepseek_fusion.evaluation.consistency.reading.claims import Asked, Claim, ClaimReader
+from deepseek_fusion.evaluation.consistency.encoder.masking import masked
+from deepseek_fusion.evaluation.consistency.encoder.revision import OpinionReader, revised
+from deepseek_fusion.evaluation.consistency.reading.claims import Asked, Claim, ClaimReader, once
+from deepseek_fusion.evaluation.consistency.reading.layout import plain_lines
 from deepseek_fusion.evaluation.consistency.reading.names import lowered, plain
 from deepseek_fusion.knowledge.graph import Graph, Triple
 
@@ -46,11 +49,16 @@ class Judgement:
 
 
 class Checker:
-    """Reads answers and checks their claims against one graph."""
+    """Reads answers and checks their claims against one graph.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    Args:
+        learned: overrules the rules of reading where it is sure; without it the rules read alone.
+    """
+
+    def __init__(self, graph: Graph, learned: OpinionReader | None = None) -> None:
+        self.graph, self.learned = graph, learned
         self.reader = ClaimReader(graph)
+        self.objects = {(triple.relation, triple.object) for triple in graph.triples}
         self.lists: defaultdict[tuple[str, str], list[Triple]] = defaultdict(list)
         for triple in graph.triples:
             self.lists[triple.subject, triple.relation].append(triple)
@@ -63,10 +71,21 @@ class Checker:
 
     def check(self, answer: str, asked: Asked | None = None) -> list[Judgement]:
         """Every claim of an answer with its verdict."""
-        found = [self.judge(claim) for claim in self.reader.read(answer, asked)]
+        found = [self.judge(claim) for claim in self._claims(answer, asked)]
         if found and self._is_cut_off(found[-1].claim, answer):
             found[-1] = Judgement(found[-1].claim, "unknown", "cut_off")
         return found
+
+    def _claims(self, answer: str, asked: Asked | None) -> list[Claim]:
+        passages = list(self.reader.passages(answer, asked))
+        claims = [claim for passage in passages for claim in passage.claims]
+        if self.learned is None or not passages or (asked and asked.object):  # it has not learned to read backwards
+            return once(claims)
+        plain_text = plain_lines(answer)
+        texts = list(masked(plain_text, passages, asked, self.graph))
+        pairs = zip(texts, self.learned.opinions(texts), strict=True)
+        opinions = [pair for text, said in pairs for pair in zip(text.mentions, said, strict=True)]
+        return once(revised(claims, opinions, plain_text, self.objects, self.functional))
 
     def _is_cut_off(self, claim: Claim, answer: str) -> bool:
         """The answer ends within one of the graph's names."""

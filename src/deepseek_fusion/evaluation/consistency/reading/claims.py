@@ -8,8 +8,8 @@ it is denied or left open. What a segment leaves out comes from the sentence, th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from deepseek_fusion.evaluation.consistency.reading.cutting import cut
 from deepseek_fusion.evaluation.consistency.reading.names import lowered, plain
@@ -52,6 +52,7 @@ class Claim:
         readings: every (subject, relation, object) of the graph's names that it can mean; none if a name is unknown.
         negated: it is said not to be so.
         open: it is mentioned without being asserted or denied.
+        place: where the object, or the words, stand in the plain lines of the answer.
     """
 
     text: str
@@ -61,6 +62,16 @@ class Claim:
     readings: tuple[tuple[str, str, str], ...] = ()
     negated: bool = False
     open: bool = False
+    place: tuple[int, int] = field(default=(0, 0), compare=False)
+
+
+@dataclass
+class Passage:
+    """A sentence of an answer, how it is cut, and the claims read from it, repeated ones too."""
+
+    sentence: Sentence
+    segments: list[Segment]
+    claims: list[Claim]
 
 
 @dataclass
@@ -89,16 +100,17 @@ class ClaimReader:
 
     def read(self, answer: str, asked: Asked | None = None) -> list[Claim]:
         """The claims of an answer in their order, each once."""
-        context = _Context(asked, (asked.subject,) if asked and asked.subject else ())
-        claims: dict[tuple[object, ...], Claim] = {}
-        for sentence in joined(self.scanner.sentences(answer)):
-            for claim in self._claims(sentence, context):
-                claims.setdefault((claim.subject, claim.relation, claim.object, claim.negated, claim.open), claim)
-        return list(claims.values())
+        return once(claim for passage in self.passages(answer, asked) for claim in passage.claims)
 
-    def _claims(self, sentence: Sentence, context: _Context) -> Iterator[Claim]:
-        backward = context.asked is not None and context.asked.object is not None
-        segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
+    def passages(self, answer: str, asked: Asked | None = None) -> Iterator[Passage]:
+        """The same sentence by sentence."""
+        context = _Context(asked, (asked.subject,) if asked and asked.subject else ())
+        for sentence in joined(self.scanner.sentences(answer)):
+            backward = context.asked is not None and context.asked.object is not None
+            segments = cut(sentence, goes_on=bool(context.subjects), backward=backward)
+            yield Passage(sentence, segments, list(self._claims(sentence, segments, context)))
+
+    def _claims(self, sentence: Sentence, segments: list[Segment], context: _Context) -> Iterator[Claim]:
         deny(segments, sentence.text)
         leave_open(segments, sentence.asks)
         context.bare = all(s.is_list_item() or s.leads or s.is_subject_alone() for s in segments)
@@ -131,20 +143,20 @@ class ClaimReader:
             context.noun = None
 
     def _of_item(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> Iterator[Claim]:
-        text = segment.text(sentence.text)
+        text, place = segment.text(sentence.text), sentence.place(item.mark.start, item.mark.end)
         if item.as_subject:
             assert context.asked is not None
             for name in sorted(item.mark.meaning.subjects):
                 triple = (name, context.asked.relation, context.asked.object or "")
-                yield Claim(text, *triple, (triple,), item.negated, item.open)
+                yield Claim(text, *triple, (triple,), item.negated, item.open, place)
             return
         meanings = self._meanings(sentence, segment, item, context)
         for subject in item.subjects:
             known = subject in self.subjects and item.mark.kind == "name"
             readings = tuple((subject, *meaning) for meaning in meanings) if known else ()
-            yield Claim(text, subject, *meanings[0], readings, item.negated, item.open)
+            yield Claim(text, subject, *meanings[0], readings, item.negated, item.open, place)
         if not item.subjects:
-            yield Claim(text, None, *meanings[0], (), item.negated, item.open)
+            yield Claim(text, None, *meanings[0], (), item.negated, item.open, place)
 
     def _meanings(self, sentence: Sentence, segment: Segment, item: Item, context: _Context) -> list[tuple[str, str]]:
         """(relation, object) pairs that an item can stand for, the likeliest relation alone where one is known."""
@@ -175,12 +187,14 @@ class ClaimReader:
     def _unresolved(self, sentence: Sentence, segment: Segment, context: _Context) -> Iterator[Claim]:
         """What is said without a name of the graph; `Great!` or `I cannot give advice` says nothing."""
         words, text, asked = segment.words(sentence.text), segment.text(sentence.text), context.asked
+        runs = list(segment.runs())
+        place = sentence.place(runs[0][0].start, runs[-1][-1].end)
         strangers = [name for name in segment.subjects if name not in self.subjects]
-        if len(list(segment.runs())) == 1 and any(name in words for name in strangers):  # nothing said of it
+        if len(runs) == 1 and any(name in words for name in strangers):  # nothing said of it
             return
         listed = segment.is_list_item()
         if asked and asked.object and listed:
-            yield Claim(text, words, asked.relation, asked.object, (), segment.negated, segment.open)
+            yield Claim(text, words, asked.relation, asked.object, (), segment.negated, segment.open, place)
             return
         nouns = segment.find("noun")
         relation = nouns[-1].relation if nouns else context.noun if listed else None
@@ -188,7 +202,15 @@ class ClaimReader:
         subject = next(iter(segment.subjects or context.subjects), None)
         if (subject is None and not context.told) or (segment.negated and _SPEAKER.match(text)):
             return
-        yield Claim(text, subject, relation, words, (), segment.negated, segment.open)
+        yield Claim(text, subject, relation, words, (), segment.negated, segment.open, place)
+
+
+def once(claims: Iterable[Claim]) -> list[Claim]:
+    """The claims without repetitions."""
+    first: dict[tuple[object, ...], Claim] = {}
+    for claim in claims:
+        first.setdefault((claim.subject, claim.relation, claim.object, claim.negated, claim.open), claim)
+    return list(first.values())
 
 
 def _is_heading(segments: list[Segment]) -> bool:

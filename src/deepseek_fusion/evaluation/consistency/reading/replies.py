@@ -50,4 +50,6 @@ def _together(first: Sentence, second: Sentence) -> Sentence:
     moved = [
         Mark(mark.kind, mark.start + shift, mark.end + shift, mark.meaning, mark.relation) for mark in second.marks
     ]
-    return Sentence(f"{first.text} {second.text}", [*first.marks, Mark("and", shift - 1, shift), *moved])
+    pieces = (*first.pieces, *((shift + begun, stands) for begun, stands in second.pieces))
+    marks = [*first.marks, Mark("and", shift - 1, shift), *moved]
+    return Sentence(f"{first.text} {second.text}", marks, pieces=pieces)

@@ -53,11 +53,24 @@ class Mark:
 
 @dataclass
 class Sentence:
-    """One sentence: its text (plain, case kept), what is in it, and whether it asks."""
+    """One sentence: its text (plain, case kept), what is in it, and whether it asks.
+
+    Attributes:
+        pieces: (where a piece of it starts, where that stands in the plain lines of the answer).
+    """
 
     text: str
     marks: list[Mark] = field(default_factory=list)
     asks: bool = False
+    pieces: tuple[tuple[int, int], ...] = ((0, 0),)
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Where a stretch of it stands in the plain lines of the answer."""
+        return self._at(start), self._at(end - 1) + 1
+
+    def _at(self, where: int) -> int:
+        begun, stands = next(piece for piece in reversed(self.pieces) if piece[0] <= where)
+        return stands + where - begun
 
 
 class Scanner:
@@ -86,7 +99,8 @@ class Scanner:
                 asks = asks and not whole.endswith(("吧", "呗"))  # supposes, rather than asks
                 part = _TAG.sub("", whole) if asks else whole
                 if part:
-                    yield Sentence(part, list(self._marks(part)), asks=asks and part == whole)
+                    begin = start + text[start:end].index(whole)
+                    yield Sentence(part, list(self._marks(part)), asks and part == whole, ((0, begin),))
             start = stop.end() if stop else end
 
     def _marks(self, text: str) -> Iterator[Mark]:
