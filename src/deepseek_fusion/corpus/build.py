@@ -163,7 +163,7 @@ class _Store:
 
     def batches(self, every: int = 1) -> Iterator[StoredBatch]:
         """The batches, or one of so many of them."""
-        with pyarrow.memory_map(str(self.path)) as source, pyarrow.ipc.open_file(source) as reader:
+        with pyarrow.OSFile(str(self.path)) as source, pyarrow.ipc.open_file(source) as reader:
             for number in range(0, reader.num_record_batches, every):
                 yield StoredBatch(reader.get_batch(number), self.starts[number])
 

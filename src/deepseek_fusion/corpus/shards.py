@@ -75,7 +75,7 @@ class Shards:
                 " logs there for the reason, and run the same command again to go on."
             )
         for number in range(len(self.jobs)):
-            with pyarrow.memory_map(str(self._path(number))) as source, pyarrow.ipc.open_file(source) as reader:
+            with pyarrow.OSFile(str(self._path(number))) as source, pyarrow.ipc.open_file(source) as reader:
                 yield from map(reader.get_batch, range(reader.num_record_batches))
 
     def _path(self, number: int) -> Path:
