@@ -34,7 +34,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from corpus_documents import TERMS
 
-FEWEST, RELEVANCE, MOST_DAMAGED = 40, 0.15, 0.01
+FEWEST, RELEVANCE, MOST_DAMAGED = 40, 0.3, 0.01
 SAMPLE, AT_ONCE = 20_000, 512
 BUCKETS = MinhashConfig()
 WORD = re.compile("[\u4e00-\u9fff]|[^\\W\u4e00-\u9fff]+")

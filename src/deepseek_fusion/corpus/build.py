@@ -155,7 +155,7 @@ class _Store:
         """Keep some rows of a batch."""
         rows = batch.rows.filter(pyarrow.array(kept, pyarrow.bool_()))
         self.starts.append(len(self.places))
-        self.places += (document.place for document in compress(batch.documents, kept))
+        self.places += compress(batch.places, kept)
         self.signatures.append(batch.signatures[np.array(kept, bool)])
         for found in rows.column("masked").drop_null().to_pylist():
             self.masked.update(json.loads(found))

@@ -31,7 +31,7 @@ class Document:
     @property
     def place(self) -> str:
         """The file, and the line if the document is a part of it."""
-        return self.source if self.line is None else f"{self.source}:{self.line}"
+        return place_of(self.source, self.line)
 
     def rejected(self, by: str, reason: str, level: Level = "basic", score: float | None = None) -> Rejected:
         """This document as turned away by the filter `by`."""
@@ -61,6 +61,11 @@ class Rejected:
             "score": self.score,
             "excerpt": self.excerpt,
         }
+
+
+def place_of(source: str, line: int | None) -> str:
+    """How a document is cited."""
+    return source if line is None else f"{source}:{line}"
 
 
 def unread(source: str, line: int | None, reason: str, content: str = "") -> Rejected:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow
 
 from deepseek_fusion.core.settings.filtering import CorpusConfig
-from deepseek_fusion.corpus.documents import Document, Rejected
+from deepseek_fusion.corpus.documents import Document, Rejected, place_of
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, Repetitive, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
@@ -256,6 +256,16 @@ class StoredBatch(Batch):
         """As far as filters may ask."""
         columns = (self.rows.column(name).to_pylist() for name in ("source", "text", "line"))
         return [Document(*fields) for fields in zip(*columns, strict=True)]
+
+    def document(self, number: int) -> Document:
+        """One of them, without reading the others."""
+        return Document(*(self.rows.column(name)[number].as_py() for name in ("source", "text", "line")))
+
+    @cached_property
+    def places(self) -> list[str]:
+        """Where each comes from."""
+        columns = (self.rows.column(name).to_pylist() for name in ("source", "line"))
+        return [place_of(*fields) for fields in zip(*columns, strict=True)]
 
     @cached_property
     def digests(self) -> list[bytes]:

@@ -47,6 +47,15 @@ class Batch:
         """In order."""
         return self._documents
 
+    def document(self, number: int) -> Document:
+        """One of them."""
+        return self.documents[number]
+
+    @cached_property
+    def places(self) -> list[str]:
+        """Where each comes from."""
+        return [document.place for document in self.documents]
+
     @cached_property
     def words(self) -> Words:
         """Their words."""
@@ -116,6 +125,6 @@ def sift(batch: Batch, filters: Sequence[Filter]) -> list[Rejected | None]:
     for each in filters:
         for number, reason in enumerate(each.reasons(batch)):
             if reason is not None and found[number] is None:
-                document = batch.documents[number]
+                document = batch.document(number)
                 found[number] = document.rejected(each.name, reason.text, each.level, reason.score)
     return found

@@ -22,10 +22,7 @@ class ExactDuplicate(Filter):
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the first document with the same text."""
-        return [
-            self._earlier(digest, document.place)
-            for digest, document in zip(batch.digests, batch.documents, strict=True)
-        ]
+        return [self._earlier(digest, place) for digest, place in zip(batch.digests, batch.places, strict=True)]
 
     def _earlier(self, digest: bytes, place: str) -> Reason | None:
         first = self.seen.setdefault(digest, place)
