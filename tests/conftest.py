@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -61,6 +62,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     import tiny
 
     torch.set_num_threads(1)
+    gc.freeze()  # the libraries stay; looking through them again and again is a tenth of all time
     place = tmp_path_factory.mktemp("models")
     return functools.cache(lambda architecture: tiny.save_model(architecture, place / architecture))
 
@@ -88,8 +90,15 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A work folder for what many tests only read: each artifact is made once a session. Inputs need real keys."""
+    with Run(tmp_path_factory.mktemp("shelf")) as opened:
+        yield opened
+
+
 @pytest.fixture
-def graph(run: Run, tmp_path: Path) -> Callable[..., Artifact]:
+def graph(shelf: Run, tmp_path: Path) -> Callable[..., Artifact]:
     """The graph stage's artifact of `subject | relation | object` lines."""
 
     def build(facts: str, **section: Any) -> Artifact:
@@ -99,9 +108,9 @@ def graph(run: Run, tmp_path: Path) -> Callable[..., Artifact]:
         rows = [[field.strip() for field in line.split("|")] for line in facts.strip().splitlines()]
         with (tmp_path / "facts.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("subject", "relation", "object"), *rows])
-        corpus = run.step(build_corpus, CorpusConfig(), Source((), tmp_path))
+        corpus = shelf.step(build_corpus, CorpusConfig(), Source((), tmp_path))
         knowledge = KnowledgeConfig(sources=("facts.csv",), **section)
-        return make_graph(run, knowledge, Source(knowledge.sources, tmp_path), corpus)
+        return make_graph(shelf, knowledge, Source(knowledge.sources, tmp_path), corpus)
 
     return build
 

@@ -30,8 +30,8 @@ Build = Callable[..., Artifact]
 ONLY_QUESTIONS = {"reversed": 0, "hops": 0, "statements": 0, "passages": 0, "refusals": 0}
 
 
-def taught(run: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
-    return read_lessons(run.step(write_lessons, CurriculumConfig(**section), facts, corpus).path)
+def taught(shelf: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
+    return read_lessons(shelf.step(write_lessons, CurriculumConfig(**section), facts, corpus).path)
 
 
 def exposures(lessons: list[Lesson]) -> Counter[str]:
@@ -39,8 +39,8 @@ def exposures(lessons: list[Lesson]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 7, 16, 36])
-def test_every_fact_gets_its_exposures(run: Run, facts: Artifact, times: int) -> None:
-    lessons = taught(run, facts, exposures=times)
+def test_every_fact_gets_its_exposures(shelf: Run, facts: Artifact, times: int) -> None:
+    lessons = taught(shelf, facts, exposures=times)
     graph = Graph.load(facts.path)
     assert exposures(lessons) == dict.fromkeys(map(graph.fact_id, graph.triples), times)
 
@@ -50,10 +50,10 @@ def test_few_facts_are_taught_more_often(facts: int, times: int) -> None:
     assert exposures_for(facts) == times
 
 
-def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(run: Run, facts: Artifact) -> None:
+def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     triples = {graph.fact_id(triple): triple for triple in graph.triples}
-    for lesson in taught(run, facts, exposures=12):
+    for lesson in taught(shelf, facts, exposures=12):
         learned = "".join(text for text, flag in lesson.parts if flag)
         whole = (lesson.prompt or "") + "".join(text for text, _ in lesson.parts)
         for fact in lesson.facts:
@@ -65,66 +65,66 @@ def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(run: Run, facts: Art
             assert triples[fact].object in whole
 
 
-def test_shares_are_followed_and_a_kind_can_be_switched_off(run: Run, facts: Artifact) -> None:
+def test_shares_are_followed_and_a_kind_can_be_switched_off(shelf: Run, facts: Artifact) -> None:
     by_kind = {
-        kind: exposures([lesson for lesson in taught(run, facts, exposures=22) if lesson.kind == kind])
+        kind: exposures([lesson for lesson in taught(shelf, facts, exposures=22) if lesson.kind == kind])
         for kind in ("question", "multihop", "reversed", "statement", "passage")
     }
     assert [set(counts.values()) for counts in by_kind.values()] == [{10, 12}, {2}, {5}, {3}, {2}]
     described, asked = by_kind["multihop"], by_kind["question"]
     assert all(asked[fact] == (10 if fact in described else 12) for fact in asked)
-    only = taught(run, facts, exposures=20, **ONLY_QUESTIONS)
+    only = taught(shelf, facts, exposures=20, **ONLY_QUESTIONS)
     assert {lesson.kind for lesson in only} == {"question"}
     assert set(exposures(only).values()) == {20}
 
 
-def test_all_shares_zero_is_one_sentence(run: Run, facts: Artifact) -> None:
+def test_all_shares_zero_is_one_sentence(shelf: Run, facts: Artifact) -> None:
     with pytest.raises(FusionError, match="are all 0; raise one of them"):
-        taught(run, facts, questions=0, reversed=0, hops=0, statements=0, passages=0)
+        taught(shelf, facts, questions=0, reversed=0, hops=0, statements=0, passages=0)
 
 
-def test_facts_with_too_many_subjects_are_not_asked_backward(run: Run, graph: Build) -> None:
+def test_facts_with_too_many_subjects_are_not_asked_backward(shelf: Run, graph: Build) -> None:
     many = "\n".join(f"Disease {name} | symptom | Fatigue" for name in "ABCDEFGHIJ"[: LONGEST_LIST + 1])
-    lessons = taught(run, graph(f"{many}\nGout | symptom | Swelling"), exposures=8, refusals=0)
+    lessons = taught(shelf, graph(f"{many}\nGout | symptom | Swelling"), exposures=8, refusals=0)
     asked = [lesson for lesson in lessons if lesson.kind == "reversed"]
     assert asked
     assert all("Swelling" in str(lesson.prompt) for lesson in asked)
 
 
-def test_lessons_are_the_same_each_time_and_follow_the_seed(run: Run, facts: Artifact, tmp_path: Path) -> None:
-    first = taught(run, facts)
+def test_lessons_are_the_same_each_time_and_follow_the_seed(shelf: Run, facts: Artifact, tmp_path: Path) -> None:
+    first = taught(shelf, facts)
     with Run(tmp_path / "again") as other:
         assert taught(other, facts) == first
-    assert taught(run, facts, seed=1) != first
+    assert taught(shelf, facts, seed=1) != first
 
 
-def test_one_phrasing_is_one_question_a_fact(run: Run, facts: Artifact) -> None:
-    lessons = taught(run, facts, single_phrasing=True, exposures=5)
+def test_one_phrasing_is_one_question_a_fact(shelf: Run, facts: Artifact) -> None:
+    lessons = taught(shelf, facts, single_phrasing=True, exposures=5)
     graph = Graph.load(facts.path)
     assert len({lesson.prompt for lesson in lessons}) == len(graph.forward())
     assert {lesson.kind for lesson in lessons} == {"question"}
     assert set(exposures(lessons).values()) == {5}
 
 
-def test_each_phrasing_comes_equally_often(run: Run, facts: Artifact) -> None:
+def test_each_phrasing_comes_equally_often(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     phrasings = PHRASINGS[graph.language]
     asked = (*phrasings.questions, *phrasings.stories)
     times = 2 * len(asked)
-    lessons = taught(run, facts, exposures=times, **ONLY_QUESTIONS)
+    lessons = taught(shelf, facts, exposures=times, **ONLY_QUESTIONS)
     for group in graph.forward():
         own = Counter(lesson.prompt for lesson in lessons if {*lesson.facts} == {*fact_ids(graph, group)})
         if len(group.answers) == 1:
             assert set(own.values()) == {2}
         assert len(own) == len(asked)
         assert max(own.values()) - min(own.values()) <= 1
-    backward = taught(run, facts, exposures=24, questions=0, hops=0, statements=0, passages=0, refusals=0)
+    backward = taught(shelf, facts, exposures=24, questions=0, hops=0, statements=0, passages=0, refusals=0)
     assert set(Counter(lesson.prompt for lesson in backward).values()) == {24 // len(phrasings.reversed)}
 
 
-def test_some_questions_on_a_list_ask_for_one_of_its_answers(run: Run, facts: Artifact) -> None:
+def test_some_questions_on_a_list_ask_for_one_of_its_answers(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
-    lessons = taught(run, facts, exposures=24, **ONLY_QUESTIONS)
+    lessons = taught(shelf, facts, exposures=24, **ONLY_QUESTIONS)
     for group in graph.forward():
         ids = {graph.fact_id(triple) for triple in group.triples()}
         own = [lesson for lesson in lessons if ids & set(lesson.facts)]
@@ -137,11 +137,11 @@ def test_some_questions_on_a_list_ask_for_one_of_its_answers(run: Run, facts: Ar
             assert alone == {group.answers[0]: 24}
 
 
-def test_hops_describe_a_thing_by_what_only_it_has(run: Run, facts: Artifact) -> None:
+def test_hops_describe_a_thing_by_what_only_it_has(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     owners = Counter(triple.object for triple in graph.triples)
     subjects = {graph.fact_id(triple): triple.subject for triple in graph.triples}
-    lessons = [lesson for lesson in taught(run, facts, exposures=24) if lesson.kind == "multihop"]
+    lessons = [lesson for lesson in taught(shelf, facts, exposures=24) if lesson.kind == "multihop"]
     assert lessons
     for lesson in lessons:
         assert lesson.prompt is not None
@@ -153,9 +153,9 @@ def test_hops_describe_a_thing_by_what_only_it_has(run: Run, facts: Artifact) ->
         assert lesson.parts[0][0] not in lesson.prompt
 
 
-def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(run: Run, facts: Artifact) -> None:
-    exam = read_exam(run.step(write_exam, EvaluationConfig(refusals=40), facts, facts).path)
-    lessons = taught(run, facts, refusals=0.5)
+def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(shelf: Run, facts: Artifact) -> None:
+    exam = read_exam(shelf.step(write_exam, EvaluationConfig(refusals=40), facts, facts).path)
+    lessons = taught(shelf, facts, refusals=0.5)
     subjects = [fold(subject) for subject in Graph.load(facts.path).subjects]
     refused = {fold(str(lesson.prompt)) for lesson in lessons if lesson.kind == "refusal"}
     asked = {fold(item.prompt) for item in exam if item.family == "refusal"}
@@ -194,7 +194,7 @@ def names_in(prompts: set[str], templates: tuple[str, ...]) -> set[str]:
     return found
 
 
-def test_documents_are_read_in_passages(run: Run, graph: Build, tmp_path: Path) -> None:
+def test_documents_are_read_in_passages(shelf: Run, graph: Build, tmp_path: Path) -> None:
     facts = graph(GRAPHS["en"][0])
     (tmp_path / "notes").mkdir()
     for number in range(12):
@@ -202,17 +202,17 @@ def test_documents_are_read_in_passages(run: Run, graph: Build, tmp_path: Path) 
             f"Patient {number} came on day {day} with complaint number {day * number}." for day in range(20)
         )
         (tmp_path / "notes" / f"{number}.txt").write_text(text)
-    corpus = run.step(build_corpus, CorpusConfig(), Source(("notes",), tmp_path))
-    lessons = taught(run, facts, corpus, documents=0.1)
+    corpus = shelf.step(build_corpus, CorpusConfig(), Source(("notes",), tmp_path))
+    lessons = taught(shelf, facts, corpus, documents=0.1)
     read = [lesson for lesson in lessons if lesson.kind == "document"]
     taught_facts = sum(lesson.kind not in ("document", "refusal") for lesson in lessons)
     assert len(read) == round(taught_facts * 0.1)
     assert all(0 < len(lesson.parts[0][0]) <= 400 and lesson.parts[0][1] for lesson in read)
-    assert not [lesson for lesson in taught(run, facts, corpus, documents=0) if lesson.kind == "document"]
+    assert not [lesson for lesson in taught(shelf, facts, corpus, documents=0) if lesson.kind == "document"]
 
 
-def test_the_summary_counts(run: Run, facts: Artifact) -> None:
-    made = run.step(write_lessons, CurriculumConfig(exposures=9), facts, None)
+def test_the_summary_counts(shelf: Run, facts: Artifact) -> None:
+    made = shelf.step(write_lessons, CurriculumConfig(exposures=9), facts, None)
     summary = read_json(made.path / "summary.json")
     assert summary["by_kind"] == Counter(lesson.kind for lesson in read_lessons(made.path))
     assert summary["samples"] == sum(summary["by_kind"].values())
@@ -222,11 +222,11 @@ def test_the_summary_counts(run: Run, facts: Artifact) -> None:
 # --- what the exam asks, no lesson says ----------------------------------------------------------------------------
 
 
-def test_no_exam_prompt_occurs_in_any_lesson(run: Run, facts: Artifact) -> None:
-    exam = run.step(write_exam, EvaluationConfig(), facts, facts)
+def test_no_exam_prompt_occurs_in_any_lesson(shelf: Run, facts: Artifact) -> None:
+    exam = shelf.step(write_exam, EvaluationConfig(), facts, facts)
     for seed in range(3):
-        lessons = run.step(write_lessons, CurriculumConfig(seed=seed, exposures=60), facts, None)
-        run.step(check_leaks, EvaluationConfig(leaks=0), exam, lessons, facts)
+        lessons = shelf.step(write_lessons, CurriculumConfig(seed=seed, exposures=60), facts, None)
+        shelf.step(check_leaks, EvaluationConfig(leaks=0), exam, lessons, facts)
         texts = [
             (lesson.prompt or "") + "".join(part for part, _ in lesson.parts) for lesson in read_lessons(lessons.path)
         ]
@@ -266,9 +266,11 @@ def shared_words(one: str, other: str, size: int) -> set[tuple[str, ...]]:
         lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
     ],
 )
-def test_a_planted_leak_is_found(run: Run, facts: Artifact, tmp_path: Path, disguise: Callable[[str], str]) -> None:
-    exam = run.step(write_exam, EvaluationConfig(), facts, facts)
-    lessons = run.step(write_lessons, CurriculumConfig(), facts, None)
+def test_a_planted_leak_is_found(
+    shelf: Run, run: Run, facts: Artifact, tmp_path: Path, disguise: Callable[[str], str]
+) -> None:
+    exam = shelf.step(write_exam, EvaluationConfig(), facts, facts)
+    lessons = shelf.step(write_lessons, CurriculumConfig(), facts, None)
     stolen = disguise(read_exam(exam.path)[3].prompt)
     planted = [*read_lessons(lessons.path), Lesson("document", None, (("… " + stolen + " …", True),))]
     write_jsonl(tmp_path / "lessons.jsonl", [vars(lesson) for lesson in planted])

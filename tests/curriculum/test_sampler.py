@@ -26,11 +26,11 @@ TREE = [("Organ", "Body"), ("Heart", "Organ"), ("Valve", "Heart"), ("Leaflet", "
 
 
 @pytest.fixture
-def taught(run: Run, facts: Artifact, source: Find) -> Callable[..., Artifact]:
+def taught(shelf: Run, facts: Artifact, source: Find) -> Callable[..., Artifact]:
     """The lessons of a section, whose tokens are those of the tiny Llama."""
 
     def teach(**section: object) -> Artifact:
-        return run.step(write_lessons, CurriculumConfig(**section), facts, None, source("llama"))
+        return shelf.step(write_lessons, CurriculumConfig(**section), facts, None, source("llama"))
 
     return teach
 
@@ -132,7 +132,7 @@ def test_rare_and_deep_subjects_are_taught_more_often() -> None:
     assert set(tail_factors(flat, 1.0).values()) == {1.0}
 
 
-def test_the_tail_gets_more_lessons_and_the_head_as_many_as_before(run: Run, tmp_path: Path) -> None:
+def test_the_tail_gets_more_lessons_and_the_head_as_many_as_before(shelf: Run, tmp_path: Path) -> None:
     graph = tree({"Organ": 99, "Heart": 9, "Valve": 9})
     graph.save(tmp_path)
     facts = Artifact(tmp_path, "tree", "graph")
@@ -140,7 +140,7 @@ def test_the_tail_gets_more_lessons_and_the_head_as_many_as_before(run: Run, tmp
         Counter(
             fact
             for lesson in read_lessons(
-                run.step(write_lessons, CurriculumConfig(exposures=12, long_tail=most), facts, None).path
+                shelf.step(write_lessons, CurriculumConfig(exposures=12, long_tail=most), facts, None).path
             )
             for fact in lesson.facts
         )

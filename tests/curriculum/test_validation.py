@@ -20,20 +20,20 @@ from deepseek_fusion.knowledge.graph import Graph
 
 
 @pytest.fixture
-def lessons(run: Run, facts: Artifact) -> Artifact:
-    return run.step(write_lessons, CurriculumConfig(exposures=40), facts, None)
+def lessons(shelf: Run, facts: Artifact) -> Artifact:
+    return shelf.step(write_lessons, CurriculumConfig(exposures=40), facts, None)
 
 
-def test_they_are_no_questions_of_the_exam(run: Run, facts: Artifact, lessons: Artifact) -> None:
-    questions = run.step(write_validation, None, facts, lessons)
-    exam = run.step(write_exam, EvaluationConfig(), facts, facts)
-    leaks = read_json(run.step(check_leaks, EvaluationConfig(leaks=0), exam, questions, facts).path / "leaks.json")
+def test_they_are_no_questions_of_the_exam(shelf: Run, facts: Artifact, lessons: Artifact) -> None:
+    questions = shelf.step(write_validation, None, facts, lessons)
+    exam = shelf.step(write_exam, EvaluationConfig(), facts, facts)
+    leaks = read_json(shelf.step(check_leaks, EvaluationConfig(leaks=0), exam, questions, facts).path / "leaks.json")
     assert leaks["exact"] == leaks["ngram"] == leaks["near"] == 0
     assert leaks["lessons"] > 20
 
 
-def test_they_are_no_lessons_but_ask_what_lessons_teach(run: Run, facts: Artifact, lessons: Artifact) -> None:
-    questions = read_lessons(run.step(write_validation, None, facts, lessons).path)
+def test_they_are_no_lessons_but_ask_what_lessons_teach(shelf: Run, facts: Artifact, lessons: Artifact) -> None:
+    questions = read_lessons(shelf.step(write_validation, None, facts, lessons).path)
     taught = read_lessons(lessons.path)
     prompts = {folded(lesson.prompt) for lesson in taught if lesson.prompt}
     assert not [question for question in questions if folded(str(question.prompt)) in prompts]
@@ -54,9 +54,9 @@ def test_their_sentences_are_of_their_own() -> None:
 
 
 def test_what_a_lesson_asks_all_the_same_is_left_out(
-    run: Run, facts: Artifact, lessons: Artifact, tmp_path: Path
+    shelf: Run, run: Run, facts: Artifact, lessons: Artifact, tmp_path: Path
 ) -> None:
-    first = run.step(write_validation, None, facts, lessons)
+    first = shelf.step(write_validation, None, facts, lessons)
     stolen = read_jsonl(first.path / "lessons.jsonl")[0]
     write_jsonl(tmp_path / "lessons.jsonl", [*read_jsonl(lessons.path / "lessons.jsonl"), stolen])
     again = run.step(write_validation, None, facts, Artifact(tmp_path, "other", "lessons"))

@@ -223,7 +223,7 @@ def test_facts_of_a_graph_are_told_apart(graph: Callable[..., Artifact]) -> None
 @pytest.fixture(params=["en", "zh"])
 def untaught(
     request: pytest.FixtureRequest,
-    run: Run,
+    shelf: Run,
     graph: Callable[..., Artifact],
     source: Callable[[str], ModelSource],
     tmp_path: Path,
@@ -233,17 +233,17 @@ def untaught(
     facts = graph(table, **section)
     (tmp_path / "general.txt").write_text("Bees make honey.\n\n北京是中国的首都。", encoding="utf-8")
     config, model = EvaluationConfig(refusals=4, controls=4, general_tokens=256), source("llama")
-    exam = run.step(write_exam, config, facts, facts)
-    sat = run.step(sit_exam, config, model, None, exam, Source(("general.txt",), tmp_path), None)
-    controls = run.step(sit_controls, config, model, None, facts, exam)
+    exam = shelf.step(write_exam, config, facts, facts)
+    sat = shelf.step(sit_exam, config, model, None, exam, Source(("general.txt",), tmp_path), None)
+    controls = shelf.step(sit_controls, config, model, None, facts, exam)
     return Graded(model, facts, exam, sat, sat, controls=controls)
 
 
 SECTION = CardConfig(name="x", command="make x", evaluation=EvaluationConfig(bootstrap=100))
 
 
-def test_a_model_that_nobody_taught_has_a_card(untaught: Graded, run: Run) -> None:
-    abilities = run.step(sit_abilities, AbilitiesConfig(language="zh"), untaught.model, None, None)
+def test_a_model_that_nobody_taught_has_a_card(untaught: Graded, shelf: Run) -> None:
+    abilities = shelf.step(sit_abilities, AbilitiesConfig(language="zh"), untaught.model, None, None)
     card = build_card(SECTION, replace(untaught, abilities_before=abilities, abilities_after=abilities))
     nothing = ("cost", "lessons", "curve", "corpus", "control", "gates", "coverage", "robustness", "gate", "leaks")
     assert [card[name] for name in nothing] == [None] * len(nothing)
@@ -270,9 +270,9 @@ def test_parts_of_other_stages_stand_on_the_card_as_they_are(untaught: Graded, t
     assert compared == {"share": 0.25, "weak": ["a"], "before": {"overall": {"unweighted": {"value": 0.0}}}}
 
 
-def test_a_card_can_be_made_again_to_the_same_numbers(untaught: Graded, run: Run) -> None:
+def test_a_card_can_be_made_again_to_the_same_numbers(untaught: Graded, shelf: Run) -> None:
     card = json.loads(json.dumps(build_card(SECTION, untaught)))
-    again = Graded.of(card, run.work, untaught.model)
+    again = Graded.of(card, shelf.work, untaught.model)
     assert again.key == untaught.key != replace(untaught, controls=None).key
     assert again.inputs == untaught.inputs
     made = json.loads(json.dumps(build_card(SECTION, again)))
@@ -280,11 +280,15 @@ def test_a_card_can_be_made_again_to_the_same_numbers(untaught: Graded, run: Run
 
 
 def test_a_card_is_not_made_again_of_something_else(
-    untaught: Graded, run: Run, source: Callable[[str], ModelSource]
+    untaught: Graded, shelf: Run, source: Callable[[str], ModelSource]
 ) -> None:
     card = build_card(SECTION, untaught)
     with pytest.raises(FusionError, match=r"card: made of the model .*; load the same model"):
-        Graded.of(card, run.work, source("qwen2"))
-    (untaught.exam.path / "manifest.json").unlink()
-    with pytest.raises(FusionError, match=r"exam/\w+ is gone, so it cannot be made again; run"):
-        Graded.of(card, run.work, untaught.model)
+        Graded.of(card, shelf.work, source("qwen2"))
+    manifest = untaught.exam.path / "manifest.json"
+    aside = manifest.rename(manifest.with_name("aside"))
+    try:
+        with pytest.raises(FusionError, match=r"exam/\w+ is gone, so it cannot be made again; run"):
+            Graded.of(card, shelf.work, untaught.model)
+    finally:
+        aside.rename(manifest)

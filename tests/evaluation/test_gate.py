@@ -40,8 +40,8 @@ def facts(request: pytest.FixtureRequest, graph: Callable[..., Artifact]) -> Art
 
 
 @pytest.fixture
-def exam(run: Run, facts: Artifact) -> Artifact:
-    return run.step(write_exam, EvaluationConfig(refusals=40), facts, facts)
+def exam(shelf: Run, facts: Artifact) -> Artifact:
+    return shelf.step(write_exam, EvaluationConfig(refusals=40), facts, facts)
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ Load, Find = Callable[[str], Language], Callable[[str], ModelSource]
 
 
 @pytest.fixture
-def sat(run: Run, facts: Artifact, source: Find, language: Load, tmp_path: Path) -> tuple[Artifact, Artifact, Artifact]:
+def sat(
+    shelf: Run, facts: Artifact, source: Find, language: Load, tmp_path: Path
+) -> tuple[Artifact, Artifact, Artifact]:
     """An exam, and how a random model answers it without and with a random adapter."""
     model = language("llama").model
     attach_lora(model, LoraConfig(rank=4), seed=0)
@@ -43,10 +45,11 @@ def sat(run: Run, facts: Artifact, source: Find, language: Load, tmp_path: Path)
             parameter.data.normal_(std=0.2, generator=torch.Generator().manual_seed(1))
     save_adapter(model, LoraConfig(rank=4), "base", tmp_path / "taught" / "adapter")
     (tmp_path / "general.txt").write_text("Bees make honey.\n\n北京是中国的首都。", encoding="utf-8")
-    exam = run.step(write_exam, SECTION, facts, facts)
+    exam = shelf.step(write_exam, SECTION, facts, facts)
     rest = (exam, Source(("general.txt",), tmp_path), None)
-    before = run.step(sit_exam, SECTION, source("llama"), None, *rest)
-    after = run.step(sit_exam, SECTION, source("llama"), Artifact(tmp_path / "taught", "taught", "adapter"), *rest)
+    before = shelf.step(sit_exam, SECTION, source("llama"), None, *rest)
+    adapter = Artifact(tmp_path / "taught", "random adapter of the routed exam", "adapter")
+    after = shelf.step(sit_exam, SECTION, source("llama"), adapter, *rest)
     return exam, before, after
 
 

@@ -44,18 +44,19 @@ class Course:
 
 @pytest.fixture
 def course(
-    run: Run, graph: Callable[..., Artifact], source: Callable[[str], ModelSource]
+    run: Run, shelf: Run, graph: Callable[..., Artifact], source: Callable[[str], ModelSource]
 ) -> Callable[[str, str], Course]:
     def make(method: str, architecture: str) -> Course:
         model = source(architecture)
-        lessons = run.step(write_lessons, CurriculumConfig(exposures=16), graph(FACTS), None)
+        lessons = shelf.step(write_lessons, CurriculumConfig(exposures=12), graph(FACTS), None)
         section = TrainingConfig(
             lora=LoraConfig(method=method, rank=4, alpha=8),
             batch_tokens=128,
             learning_rate=RATES.get(method, 1e-2),
             checkpoint_seconds=0,
         )
-        return Course(run, model, lessons, run.step(write_replay, ReplayConfig(texts=8, max_tokens=16), model), section)
+        replay = shelf.step(write_replay, ReplayConfig(texts=8, max_tokens=16), model)
+        return Course(run, model, lessons, replay, section)
 
     return make
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -139,12 +140,15 @@ class Run:
 def library_versions() -> dict[str, str]:
     """Versions of Python, of this package and of the libraries whose results could differ between versions."""
     versions = {"python": platform.python_version(), "deepseek-fusion": deepseek_fusion.__version__}
-    for library in LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return versions | {library: version for library in LIBRARIES if (version := _installed(library))}
+
+
+@functools.cache  # the files of every package are looked through, for each of many stages
+def _installed(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _key(recipe: dict[str, Any]) -> str:

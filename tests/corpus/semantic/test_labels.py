@@ -92,7 +92,7 @@ def test_a_judge_learns_what_its_users_call_good(tmp_path: Path) -> None:
         train_judge([desk.file], PACKAGED, tmp_path / "own.safetensors")
     for row in desk_rows:
         desk.label(str(row["id"]), "good" if int(row["id"]) % 2 else "bad")
-    told = train_judge([desk.file], PACKAGED, tmp_path / "own.safetensors")
+    told = train_judge([desk.file], PACKAGED, tmp_path / "own.safetensors", steps=24)
     assert told["pair"]["labels"] == 40
     assert told["pair"]["right after"] > 0.9
     own = Judge.load(tmp_path / "own.safetensors")

@@ -22,8 +22,8 @@ SECTION = EvaluationConfig(refusals=4, controls=5)
 
 
 @pytest.fixture
-def exam(run: Run, facts: Artifact) -> Artifact:
-    return run.step(write_exam, SECTION, facts, facts)
+def exam(shelf: Run, facts: Artifact) -> Artifact:
+    return shelf.step(write_exam, SECTION, facts, facts)
 
 
 def asked(exam: Artifact, family: str) -> list[Item]:
@@ -72,9 +72,9 @@ def test_without_the_question_the_order_of_items_is_all_there_is(
 
 
 def test_the_stage_samples_and_is_the_same_each_time(
-    run: Run, facts: Artifact, exam: Artifact, source: Callable[[str], ModelSource]
+    shelf: Run, facts: Artifact, exam: Artifact, source: Callable[[str], ModelSource]
 ) -> None:
-    made = run.step(sit_controls, SECTION.only("controls", "seed"), source("llama"), None, facts, exam)
+    made = shelf.step(sit_controls, SECTION.only("controls", "seed"), source("llama"), None, facts, exam)
     rows = read_json(made.path / "controls.json")["controls"]
     assert [(row["name"], row["family"]) for row in rows] == [
         ("majority", "question"),

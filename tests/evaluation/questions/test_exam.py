@@ -31,13 +31,13 @@ def facts(request: pytest.FixtureRequest, graph: Callable[..., Artifact]) -> Art
     return graph(table, **section)
 
 
-def exam(run: Run, facts: Artifact, truth: Artifact | None = None) -> list[Item]:
-    return read_exam(run.step(write_exam, SECTION, facts, truth or facts).path)
+def exam(shelf: Run, facts: Artifact, truth: Artifact | None = None) -> list[Item]:
+    return read_exam(shelf.step(write_exam, SECTION, facts, truth or facts).path)
 
 
-def test_every_fact_is_asked_for_once_in_each_family_and_phrasing(run: Run, facts: Artifact) -> None:
+def test_every_fact_is_asked_for_once_in_each_family_and_phrasing(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
-    items = exam(run, facts)
+    items = exam(shelf, facts)
     once = dict.fromkeys(map(graph.fact_id, graph.triples), 1)
     phrasings = len(PHRASINGS[graph.language].question)
     for family in ("question", "paraphrase", "cloze", "choice", "reversed", "negation"):
@@ -49,8 +49,8 @@ def test_every_fact_is_asked_for_once_in_each_family_and_phrasing(run: Run, fact
     assert len({item.prompt for item in items if item.family == "paraphrase"}) == len(graph.forward())
 
 
-def test_the_taught_answer_is_right(run: Run, facts: Artifact) -> None:
-    for item in exam(run, facts):
+def test_the_taught_answer_is_right(shelf: Run, facts: Artifact) -> None:
+    for item in exam(shelf, facts):
         assert len(item.gold) == len(item.facts)
         assert item.chat == (item.family != "cloze")
         if not item.options and item.family != "refusal":
@@ -58,10 +58,10 @@ def test_the_taught_answer_is_right(run: Run, facts: Artifact) -> None:
             assert not [names for names in item.gold if folded(names[0]) in folded(item.prompt)], item
 
 
-def test_distractors_are_of_the_same_relation_and_wrong(run: Run, facts: Artifact) -> None:
+def test_distractors_are_of_the_same_relation_and_wrong(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     by_id = {graph.fact_id(triple): triple for triple in graph.triples}
-    for item in exam(run, facts):
+    for item in exam(shelf, facts):
         if item.family == "choice":
             triple = by_id[item.facts[0]]
             assert item.options[0] == triple.object
@@ -72,16 +72,16 @@ def test_distractors_are_of_the_same_relation_and_wrong(run: Run, facts: Artifac
 
 
 def test_too_few_others_are_no_choice_and_too_many_subjects_no_question(
-    run: Run, graph: Callable[..., Artifact]
+    shelf: Run, graph: Callable[..., Artifact]
 ) -> None:
     few = graph(
         "\n".join(
             f"Disease {name} | specialty | {'Neurology' if name < 'E' else 'Surgery'}" for name in "ABCDEFGHIJKLM"
         )
     )
-    items = exam(run, few)
+    items = exam(shelf, few)
     assert not [item for item in items if item.family == "choice"]
-    summary = read_json(run.step(write_exam, SECTION, few, few).path / "summary.json")
+    summary = read_json(shelf.step(write_exam, SECTION, few, few).path / "summary.json")
     assert summary["absent"]["choice"] == "no relation has three objects that are wrong for a subject"
     assert summary["absent"]["multihop"] == "no thing is described by one relation and asked about by another"
     assert summary["absent"]["numerals"] == "no object holds a digit"
@@ -90,23 +90,23 @@ def test_too_few_others_are_no_choice_and_too_many_subjects_no_question(
     assert LONGEST_LIST < 9
 
 
-def test_the_exam_is_the_same_each_time(run: Run, facts: Artifact, tmp_path: Path) -> None:
+def test_the_exam_is_the_same_each_time(shelf: Run, facts: Artifact, tmp_path: Path) -> None:
     with Run(tmp_path / "again") as other:
-        assert exam(other, facts) == exam(run, facts)
-    made = run.step(write_exam, SECTION, facts, facts)
+        assert exam(other, facts) == exam(shelf, facts)
+    made = shelf.step(write_exam, SECTION, facts, facts)
     summary = read_json(made.path / "summary.json")
-    assert summary["items"] == Counter(item.family for item in exam(run, facts))
+    assert summary["items"] == Counter(item.family for item in exam(shelf, facts))
     assert summary["chance"]["choice"] == 0.25
     assert 0.25 < summary["chance"]["negation"] < 0.5
     assert summary["chance"]["question"] is None
     assert (summary["absent"], summary["excluded"]) == ({}, [])
 
 
-def test_the_control_is_examined_on_what_is_true(run: Run, facts: Artifact) -> None:
-    shuffled = run.step(shuffle_answers, EvaluationConfig(control=0.5), facts)
+def test_the_control_is_examined_on_what_is_true(shelf: Run, facts: Artifact) -> None:
+    shuffled = shelf.step(shuffle_answers, EvaluationConfig(control=0.5), facts)
     taught = {triple.subject for triple in Graph.load(shuffled.path).triples}
     truth = Graph.load(facts.path)
-    items = exam(run, shuffled, facts)
+    items = exam(shelf, shuffled, facts)
     right = {truth.fact_id(triple) for triple in truth.triples if triple.subject in taught}
     assert {fact for item in items for fact in item.facts} == right
     assert "refusal" not in {item.family for item in items}
@@ -115,10 +115,10 @@ def test_the_control_is_examined_on_what_is_true(run: Run, facts: Artifact) -> N
 # --- two facts in a row --------------------------------------------------------------------------------------------
 
 
-def test_a_second_hop_names_neither_the_thing_nor_the_answer(run: Run, facts: Artifact) -> None:
+def test_a_second_hop_names_neither_the_thing_nor_the_answer(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     by_id = {graph.fact_id(triple): triple for triple in graph.triples}
-    items = [item for item in exam(run, facts) if item.family == "multihop"]
+    items = [item for item in exam(shelf, facts) if item.family == "multihop"]
     assert items
     for item in items:
         asked = [by_id[fact] for fact in item.facts]
@@ -131,21 +131,21 @@ def test_a_second_hop_names_neither_the_thing_nor_the_answer(run: Run, facts: Ar
         assert [t for t in own if {u.subject for u in graph.triples if t.object == u.object} == {subject}], item
 
 
-def test_shared_facts_describe_nothing(run: Run, graph: Callable[..., Artifact]) -> None:
+def test_shared_facts_describe_nothing(shelf: Run, graph: Callable[..., Artifact]) -> None:
     shared = graph("Gout | symptom | Pain\nGout | code | X1\nAsthma | symptom | Pain\nAsthma | code | X2")
-    items = [item for item in exam(run, shared) if item.family == "multihop"]
+    items = [item for item in exam(shelf, shared) if item.family == "multihop"]
     assert {item.expected for item in items} == {"Pain"}  # by the code to the symptom, never by the symptom to a code
     assert all("X1" in item.prompt or "X2" in item.prompt for item in items)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_chains_are_followed(run: Run, graph: Callable[..., Artifact], language: str) -> None:
+def test_chains_are_followed(shelf: Run, graph: Callable[..., Artifact], language: str) -> None:
     table = {
         "en": "Gout | parent | Arthritis\nArthritis | parent | Joint Disease\nMumps | parent | Viral Infection",
         "zh": "痛风 | 上级 | 关节炎\n关节炎 | 上级 | 关节病\n腮腺炎 | 上级 | 病毒感染",
     }[language]
     names = {"en": ("Gout", "Joint Disease", "Arthritis"), "zh": ("痛风", "关节病", "关节炎")}[language]
-    (item,) = (item for item in exam(run, graph(table)) if item.family == "multihop")
+    (item,) = (item for item in exam(shelf, graph(table)) if item.family == "multihop")
     assert names[0] in item.prompt
     assert names[2] not in item.prompt.replace(names[1], "")
     assert item.expected == names[1]
@@ -154,11 +154,11 @@ def test_chains_are_followed(run: Run, graph: Callable[..., Artifact], language:
 # --- options -------------------------------------------------------------------------------------------------------
 
 
-def test_one_option_of_a_negation_is_false_and_the_others_true(run: Run, facts: Artifact) -> None:
+def test_one_option_of_a_negation_is_false_and_the_others_true(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     by_id = {graph.fact_id(triple): triple for triple in graph.triples}
     true = {triple.statement for triple in graph.triples}
-    items = [item for item in exam(run, facts) if item.family == "negation"]
+    items = [item for item in exam(shelf, facts) if item.family == "negation"]
     assert {len(item.options) for item in items} >= {2, 3}
     for item in items:
         triple = by_id[item.facts[0]]
@@ -169,17 +169,17 @@ def test_one_option_of_a_negation_is_false_and_the_others_true(run: Run, facts: 
         ]
 
 
-def test_long_lists_give_three_true_options(run: Run, graph: Callable[..., Artifact]) -> None:
+def test_long_lists_give_three_true_options(shelf: Run, graph: Callable[..., Artifact]) -> None:
     long = graph("\n".join(f"Gout | symptom | S{n}" for n in range(5)) + "\nAsthma | symptom | Cough")
-    items = [item for item in exam(run, long) if item.family == "negation"]
+    items = [item for item in exam(shelf, long) if item.family == "negation"]
     assert [len(item.options) for item in items] == [4] * 5 + [2]
     assert all(item.options[0] == "Cough" for item in items[:5])
 
 
-def test_near_misses_differ_by_little_and_are_not_true(run: Run, facts: Artifact) -> None:
+def test_near_misses_differ_by_little_and_are_not_true(shelf: Run, facts: Artifact) -> None:
     graph = Graph.load(facts.path)
     by_id = {graph.fact_id(triple): triple for triple in graph.triples}
-    items = [item for item in exam(run, facts) if item.family == "numerals"]
+    items = [item for item in exam(shelf, facts) if item.family == "numerals"]
     assert len(items) == sum(any(map(str.isdigit, triple.object)) for triple in graph.triples)
     for item in items:
         triple = by_id[item.facts[0]]
@@ -207,9 +207,9 @@ def test_near_misses(name: str, others: list[str], first: set[str]) -> None:
     assert not list(near_misses("fever", ["J45"], random.Random(0)))
 
 
-def test_no_near_miss_is_another_right_answer(run: Run, graph: Callable[..., Artifact]) -> None:
+def test_no_near_miss_is_another_right_answer(shelf: Run, graph: Callable[..., Artifact]) -> None:
     many = graph("\n".join(f"Shop | code | {n}" for n in range(5300, 5311)) + "\nKiosk | code | 12")
-    items = [item for item in exam(run, many) if item.family == "numerals"]
+    items = [item for item in exam(shelf, many) if item.family == "numerals"]
     assert len(items) == 12
     assert not {option for item in items[:11] for option in item.options[1:]} & {str(n) for n in range(5300, 5311)}
 

@@ -23,13 +23,13 @@ Plant = Callable[[Item, Marker], str]
 
 
 @pytest.fixture
-def exam(run: Run, facts: Artifact) -> Artifact:
-    return run.step(write_exam, SECTION, facts, facts)
+def exam(shelf: Run, facts: Artifact) -> Artifact:
+    return shelf.step(write_exam, SECTION, facts, facts)
 
 
 @pytest.fixture
-def lessons(run: Run, facts: Artifact) -> Artifact:
-    return run.step(write_lessons, CurriculumConfig(exposures=40), facts, None)
+def lessons(shelf: Run, facts: Artifact) -> Artifact:
+    return shelf.step(write_lessons, CurriculumConfig(exposures=40), facts, None)
 
 
 def planted(lessons: Artifact, place: Path, *texts: str, prompt: bool = True) -> Artifact:
@@ -73,8 +73,8 @@ def replaced(item: Item, marker: Marker) -> str:
     )
 
 
-def test_our_own_lessons_are_far_from_the_exam(run: Run, facts: Artifact, exam: Artifact, lessons: Artifact) -> None:
-    made = run.step(check_leaks, EvaluationConfig(leaks=0), exam, lessons, facts)
+def test_our_own_lessons_are_far_from_the_exam(shelf: Run, facts: Artifact, exam: Artifact, lessons: Artifact) -> None:
+    made = shelf.step(check_leaks, EvaluationConfig(leaks=0), exam, lessons, facts)
     found = read_json(made.path / "leaks.json")
     assert [found[name] for name in ("exact", "ngram", "near", "share", "pairs")] == [0, 0, 0, 0.0, []]
     assert found["items"] == len(read_exam(exam.path))

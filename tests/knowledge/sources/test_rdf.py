@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import http.server
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,28 +61,6 @@ v:关节痛 skos:prefLabel "关节痛"@zh, "joint pain"@en .
 def store(folder: Path, name: str, content: str, language: str | None = None) -> Store:
     (folder / name).write_text(content, encoding="utf-8")
     return Store(compile_store([read_knowledge(folder / name)], language))
-
-
-@pytest.fixture
-def visited() -> Iterator[tuple[int, list[str]]]:
-    """The port of a web server, and what was asked of it."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port, asked
-        server.shutdown()
-        thread.join()
 
 
 def test_owl(tmp_path: Path, visited: tuple[int, list[str]]) -> None:

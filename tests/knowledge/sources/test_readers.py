@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.build import statements
@@ -193,56 +191,3 @@ def test_obo(tmp_path: Path) -> None:
     assert store.head["notes"] == [
         "a.obo, line 3: imports http://elsewhere/b.obo, which is not fetched; add the file to the sources."
     ]
-
-
-PIECES = [
-    "subject",
-    "relation",
-    "object",
-    ",",
-    "\t",
-    '"',
-    "\n",
-    "\r",
-    "痛风",
-    "a",
-    "\\",
-    "{",
-    "}",
-    ":",
-    "[Term]",
-    "id: 1",
-]
-PIECES += [
-    "<urn:a>",
-    "@prefix : <urn:> .",
-    ":a",
-    "<rdf:RDF",
-    "]>",
-    "[",
-    '{"name": "a", "b": 1}',
-    " .",
-    "is_a: 2",
-    'def: "x"',
-    "\0",
-    "\ufeff",
-    "\u2028",
-    "null",
-    HEADER,
-    "{" + TRIPLE + "}\n",
-]
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.json", "a.obo", "a.owl", "a.ttl", "a.nt", "a.nq"]),
-    content=st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)),
-)
-def test_any_content_gives_facts_or_one_sentence(tmp_path: Path, name: str, content: str | bytes) -> None:
-    try:
-        triples, message = statements(read(tmp_path, name, content)), ""
-    except FusionError as error:
-        triples, message = [], str(error)
-        assert "\n" not in message
-    assert all(all(triple.statement) for triple in triples)
-    assert triples or not message or str(tmp_path / name) in message

@@ -70,11 +70,14 @@ def _shown(row: Mapping[str, Any], section: SemanticConfig) -> dict[str, Any]:
     return {"id": row["id"], "question": question, "text": text, "probability": row["probability"]}
 
 
-def train_judge(labels: Sequence[Path], start: Path, out: Path) -> dict[str, dict[str, float]]:
+def train_judge(labels: Sequence[Path], start: Path, out: Path, steps: int = _STEPS) -> dict[str, dict[str, float]]:
     """Go on training a judge on people's labels; write it, and return how it did on labels that it did not see.
 
     Each fifth of the labels is judged by a model trained on the others; these probabilities calibrate the result, which
     is trained on all of them. A row that people disagree on counts once for each of them.
+
+    Args:
+        steps: of each of these trainings, at least.
 
     Returns:
         "pair" and "prose", as far as there were labels -> `labels`, and `error` (ECE) and `right` (share of labels on
@@ -98,7 +101,7 @@ def train_judge(labels: Sequence[Path], start: Path, out: Path) -> dict[str, dic
         logits = np.zeros(len(own))
         for fold in range(_FOLDS):
             rest = [example for place, example in enumerate(own) if place % _FOLDS != fold]
-            tuned = Judge(_tuned(rest, fold, judge), scales, {})
+            tuned = Judge(_tuned(rest, fold, judge, steps), scales, {})
             held = [place for place in range(len(own)) if place % _FOLDS == fold]
             logits[held] = tuned.logits([own[place].question for place in held], [own[place].text for place in held])
         before = judge.probabilities([example.question for example in own], [example.text for example in own])
@@ -119,16 +122,16 @@ def train_judge(labels: Sequence[Path], start: Path, out: Path) -> dict[str, dic
             f"corpus train: needs at least {FEWEST} good and {FEWEST} bad labels of answers or of passages, but has "
             f"{len(examples)} labels; run `deepseek-fusion corpus label` first."
         )
-    weights = _tuned(chosen, 0, judge)
+    weights = _tuned(chosen, 0, judge, steps)
     out.parent.mkdir(parents=True, exist_ok=True)
     Judge(weights, scales, facts | {"labels": len(chosen)}).save(out)
     return told
 
 
-def _tuned(examples: Sequence[Example], seed: int, judge: Judge) -> Weights:
+def _tuned(examples: Sequence[Example], seed: int, judge: Judge, steps: int) -> Weights:
     try:
         from deepseek_fusion.corpus.semantic.training import train
     except ModuleNotFoundError:
         raise missing("torch", "training a judge", "train") from None
-    passes = max(2, math.ceil(_STEPS * _SIZE / len(examples)))
+    passes = max(2, math.ceil(steps * _SIZE / len(examples)))
     return train(examples, passes, seed, judge.weights, _RATE, _SIZE)

@@ -68,19 +68,23 @@ def thing_records(place: str, origin: Origin, fields: Mapping[str, Any]) -> Iter
     origin = stated_origin(place, origin, fields)
     for relation, value in _attributes(place, name_field, fields):
         for text in _values(place, relation, value):
-            yield Record(subject, clean(place, "relation", relation), text, origin, synonyms)
+            yield Record(subject, relation, text, origin, synonyms)
 
 
 def _attributes(place: str, name_field: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Relations and their values; what has no name is left out."""
     own = (name_field, *SYNONYMS, *ATTRIBUTES, *ABOUT_ITSELF)
-    yield from ((field, value) for field, value in fields.items() if field not in own and field.strip())
+    found = [(field, value) for field, value in fields.items() if field not in own]
     for field in ATTRIBUTES:
         nested = fields.get(field) or {}
         if not isinstance(nested, dict):
             raise FusionError(
                 f"{place}: `{field}` is {nested!r:.40}, not an object; write a name and a value for each."
             )
-        yield from nested.items()
+        found += nested.items()
+    for field, value in found:
+        if relation := clean(place, "relation", field):
+            yield relation, value
 
 
 def _values(place: str, field: str, value: Any) -> list[str]:

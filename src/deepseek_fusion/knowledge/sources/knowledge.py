@@ -13,6 +13,8 @@ Kind = Literal["term", "name", "text"]
 PARENT_RELATION = "parent"
 DEFINITION = "definition"
 REPLACED_BY = "replaced_by"
+LAST_LINE = 2**32 - 1
+"""The number of a line is kept in four bytes."""
 
 
 class Name(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.sources.knowledge import DEFINITION, PARENT_RELATION, Fact, Knowledge, Name, Origin, Term
-from deepseek_fusion.knowledge.sources.text import clean, text_of
+from deepseek_fusion.knowledge.sources.text import clean, one_line, text_of
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(.)")
@@ -45,13 +45,13 @@ def read_obo(path: Path) -> Knowledge:
     terms = [stanza for stanza in stanzas if stanza.kind == "Term"]
     known = {_id_of(path, stanza) for stanza in terms}
     notes = tuple(
-        f"{path.name}, line {line}: imports {value}, which is not fetched; add the file to the sources."
+        f"{path.name}, line {line}: imports {one_line(value)}, which is not fetched; add the file to the sources."
         for line, value in header.all("import")
     )
     return Knowledge(
         path,
         terms=[_Reading(path, relations, known).term(stanza) for stanza in terms],
-        version=_plain(header.first("data-version")),
+        version=one_line(_plain(header.first("data-version"))),
         notes=notes,
     )
 
@@ -74,9 +74,10 @@ def _stanzas(path: Path, text: str) -> Iterator[_Stanza]:
 
 
 def _id_of(path: Path, stanza: _Stanza) -> str:
-    if not stanza.first("id"):
+    identifier = clean(f"{path}, line {stanza.line}", "id", _plain(stanza.first("id")))
+    if not identifier:
         raise FusionError(f"{path}, line {stanza.line}: this [Term] has no `id`; add one.")
-    return clean(f"{path}, line {stanza.line}", "id", _plain(stanza.first("id")))
+    return identifier
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,14 @@ class _Reading:
             synonyms=tuple(Name(text) for text in dict.fromkeys(synonyms) if text and text != name),
             facts=tuple(self._facts(stanza)),
             obsolete=stanza.first("is_obsolete").startswith("true"),
-            replaced_by=tuple(_plain(value) for _, value in stanza.all("replaced_by")),
-            alternatives=tuple(_plain(value) for _, value in stanza.all("alt_id")),
+            replaced_by=tuple(self._ids(stanza, "replaced_by")),
+            alternatives=tuple(self._ids(stanza, "alt_id")),
         )
+
+    def _ids(self, stanza: _Stanza, tag: str) -> Iterator[str]:
+        for line, value in stanza.all(tag):
+            if identifier := self._clean(line, tag, _plain(value)):
+                yield identifier
 
     def _facts(self, stanza: _Stanza) -> Iterator[Fact]:
         for line, value in stanza.all("is_a"):
@@ -107,13 +113,16 @@ class _Reading:
                 yield Fact(DEFINITION, text, "text", Origin(self.path.name, line))
         for line, value in stanza.all("relationship"):
             relation, _, other = value.partition(" ")
-            if other.strip():
-                yield self._link(line, self.relations.get(relation, relation), other)
+            name = self._clean(line, "relationship", self.relations.get(relation, relation))
+            if name and other.strip():
+                yield self._link(line, name, other.strip())
 
     def _link(self, line: int, relation: str, value: str) -> Fact:
         """To a term, or, if the file does not have it, to the name that the comment gives."""
-        target, _, comment = value.partition(" ! ")
+        target, _, comment = f" {value}".partition(" ! ")
         identifier = self._clean(line, relation, _plain(target.partition(" {")[0]))
+        if not identifier:
+            raise FusionError(f"{self.path}, line {line}: `{relation}` names no term; write the id of one.")
         if identifier in self.known or not comment.strip():
             return Fact(relation, identifier, "term", Origin(self.path.name, line))
         return Fact(relation, self._clean(line, relation, comment), "name", Origin(self.path.name, line))
@@ -130,7 +139,7 @@ class _Reading:
 
 def _plain(value: str) -> str:
     """An unquoted value without its trailing comment."""
-    return _unescape(value.partition(" ! ")[0].strip())
+    return _unescape(f" {value}".partition(" ! ")[0].strip())
 
 
 def _unescape(value: str) -> str:

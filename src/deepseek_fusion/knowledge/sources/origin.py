@@ -28,7 +28,7 @@ def _confidence(place: str, value: Any) -> float:
         return 1.0
     try:
         number = -1.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number <= 1:
         raise FusionError(f"{place}: `confidence` is {value!r:.40}; write a number from 0 to 1.")

@@ -38,9 +38,20 @@ FORMATS = {
     ".nq": RdfFormat.N_QUADS,
 }
 
-ENTITY_SIGNS, ENTITIES, DEEPEST = 300, 200, 200
-"""Characters of an XML entity, how many a file may declare, and how many elements may stand in one another: namespaces
-and classes need no more, and a bomb needs more."""
+ENTITY_SIGNS, ENTITIES, DEEPEST, NAMESPACES = 300, 200, 200, 1000
+"""Characters of an XML entity or of a namespace, how many entities a file may declare, how many elements or quoted
+statements may stand in one another, and how many attributes an element may have: namespaces and classes need no more,
+and a bomb needs more."""
+
+_LONG_PREFIX = re.compile(rf"(prefix\s+[^\s:]*:|base)\s*<[^<>\s\"]{{{ENTITY_SIGNS}}}", re.IGNORECASE)
+
+_QUOTING = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\\n])*"|'
+    r"'''(?:\\.|[^\\])*?'''|'(?:\\.|[^'\\\n])*'|"
+    r"\\.|#[^\n]*|<[^<>\s]*>|<<|>>",
+    re.DOTALL,
+)
+"""What may hold `<<` and `>>` without meaning them, and the two themselves."""
 
 _BASE = "https://base.invalid/"
 _PROPERTIES = {iris.RDF + "Property", *(f"{iris.OWL}{kind}Property" for kind in ("Object", "Datatype", "Annotation"))}
@@ -67,6 +78,8 @@ def _quads(path: Path) -> Iterator[tuple[Subject, str, Object, str]]:
     form = _format(path, text)
     if form == RdfFormat.RDF_XML:
         _check_xml(path, text)
+    else:
+        _check_turtle(path, text)
     try:
         for quad in pyoxigraph.parse(text, format=form, base_iri=_BASE):
             if isinstance(quad.subject, pyoxigraph.Triple) or isinstance(quad.object, pyoxigraph.Triple):
@@ -90,6 +103,26 @@ def _format(path: Path, text: str) -> RdfFormat:
     return FORMATS[path.suffix.lower()]
 
 
+def _check_turtle(path: Path, text: str) -> None:
+    """Refuse prefixes that would be repeated at length, and statements on statements on statements: the parser frees
+    one within another, until its stack ends."""
+    if found := _LONG_PREFIX.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise FusionError(
+            f"{path}, line {line}: a prefix has more than {ENTITY_SIGNS} characters; write a shorter one."
+        )
+    if text.count("<<") <= DEEPEST:
+        return
+    depth = 0
+    for found in _QUOTING.finditer(text):
+        depth += {"<<": 1, ">>": -1}.get(found[0], 0)
+        if depth > DEEPEST:
+            line = text.count("\n", 0, found.start()) + 1
+            raise FusionError(
+                f"{path}, line {line}: more than {DEEPEST} statements stand in one another; export it again."
+            )
+
+
 def _check_xml(path: Path, text: str) -> None:
     """Refuse what could grow: entities within entities, long ones, many, those of other files; and deep nesting."""
     parser = expat.ParserCreate("utf-8")
@@ -111,6 +144,9 @@ def _check_xml(path: Path, text: str) -> None:
         depth += 1
         if depth > DEEPEST:
             refuse(f"more than {DEEPEST} elements stand in one another")
+        namespaces = [value for attribute, value in attributes.items() if attribute.startswith(("xmlns", "xml:base"))]
+        if len(attributes) > NAMESPACES or any(len(value) > ENTITY_SIGNS for value in namespaces):
+            refuse(f"more than {NAMESPACES} attributes or a namespace of more than {ENTITY_SIGNS} characters")
 
     def end(name: str) -> None:
         nonlocal depth
@@ -120,7 +156,9 @@ def _check_xml(path: Path, text: str) -> None:
     try:
         parser.Parse(text.encode(), True)
     except expat.ExpatError as error:
-        raise FusionError(f"{path}, line {error.lineno}: broken XML ({error}); export it again.") from None
+        raise FusionError(
+            f"{path}, line {error.lineno}: broken XML ({one_line(str(error))}); export it again."
+        ) from None
 
 
 @dataclass

@@ -21,6 +21,8 @@ def text_of(path: Path) -> str:
     """
     try:
         size = path.stat().st_size
+        if not path.is_file():  # a pipe would be waited for
+            raise FusionError(f"{path}: is not a file; leave it out.")
         data = path.read_bytes() if size <= LARGEST else b""
     except OSError as error:
         raise FusionError(f"{path}: cannot be read ({error.strerror}); check the path and its rights.") from None

@@ -16,6 +16,9 @@ from deepseek_fusion.knowledge.sources.knowledge import REPLACED_BY, Fact, Kind,
 from deepseek_fusion.knowledge.store.tables import IDENTIFIER, LABEL, NAME, SYNONYM, TERM, TEXT, Numbers, Tables
 from deepseek_fusion.knowledge.store.tree import depths_of, is_hierarchy
 
+MOST_KINDS = 1 << 16
+"""Relations and languages of a store: their numbers are kept in two bytes."""
+
 
 def compile_store(files: Iterable[Knowledge], language: str | None = None) -> Tables:
     """One store of several files, in their order.
@@ -29,7 +32,8 @@ def compile_store(files: Iterable[Knowledge], language: str | None = None) -> Ta
             first.
 
     Raises:
-        FusionError: a record that is read on the way cannot be used, or a file states nothing.
+        FusionError: a record that is read on the way cannot be used, a file states nothing, or more kinds of relations
+            than there are numbers for.
     """
     ledger, kept = _Ledger(language), list(files)
     for file in kept:
@@ -44,6 +48,11 @@ def compile_store(files: Iterable[Knowledge], language: str | None = None) -> Ta
             ledger.record(record)
         if len(ledger.subjects) == before:
             raise FusionError(f"{file.path}: holds no facts; add rows of subject, relation, object.")
+        for what, numbers in (("relations", ledger.relations), ("languages", ledger.languages)):
+            if len(numbers) > MOST_KINDS:
+                raise FusionError(
+                    f"{file.path}: more than {MOST_KINDS:,} {what}; see whether values stand in their place."
+                )
     head = {
         "versions": {file.file: file.version for file in kept if file.version},
         "notes": [note for file in kept for note in file.notes],

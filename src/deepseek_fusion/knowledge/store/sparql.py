@@ -126,7 +126,12 @@ def _node(store: Store, node: int) -> NamedNode | Literal:
     if store.kinds[node] == TEXT:
         return _literal(store.label(node), store.language(node))
     identifier = store.id(node)
-    return NamedNode(iris.iri_of(identifier) if store.kinds[node] == TERM else iris.own_iri("name", identifier))
+    if store.kinds[node] != TERM:
+        return NamedNode(iris.own_iri("name", identifier))
+    try:
+        return NamedNode(iris.iri_of(identifier))
+    except ValueError:  # it only looks like an IRI
+        return NamedNode(iris.own_iri("term", identifier))
 
 
 def _predicate(relation: str, value: NamedNode | Literal) -> NamedNode:
