@@ -123,7 +123,8 @@ def test_a_release_without_heads_predicts_nothing(tmp_path: Path) -> None:
 
 def test_the_corpus_alone(project: Project) -> None:
     file = project()
-    (file.parent / "notes.txt").write_text("感冒的症状是发烧，" * 9, encoding="utf-8")
+    note = "感冒的症状是发烧、咳嗽和头痛，多休息、多喝水，一周左右可以好转；若持续高热，应当及时就医检查。"
+    (file.parent / "notes.txt").write_text(note, encoding="utf-8")
     done = fusion("corpus", "build", file)
     assert done.exit_code == 0, done.stderr
     assert "kept." in done.stdout
