@@ -27,7 +27,7 @@ from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.card import CardConfig, grade
 from deepseek_fusion.evaluation.consistency.build import check_consistency
 from deepseek_fusion.evaluation.consistency.judge import can_teach, train_judge
-from deepseek_fusion.evaluation.consistency.labels import Desk, open_desk
+from deepseek_fusion.evaluation.consistency.labels import ClaimDesk, open_desk
 from deepseek_fusion.evaluation.coverage import map_coverage
 from deepseek_fusion.evaluation.exams.build import sit_sets
 from deepseek_fusion.evaluation.gate import exit_code
@@ -200,7 +200,7 @@ def extract(config: Config, run: Run, documents: Source | None) -> Artifact:
     return run.step(extract_triples, config.knowledge.extraction, graph, corpus)
 
 
-def labelling(config: Config, labeller: str) -> Desk:
+def labelling(config: Config, labeller: str) -> ClaimDesk:
     """The claims of the current release that wait for a person's judgement.
 
     Raises:

@@ -7,12 +7,15 @@ import json
 import random
 import secrets
 import webbrowser
+from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.events import say
@@ -23,33 +26,81 @@ _LONGEST_BODY = 4096
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
-class Desk(Protocol):
-    """What browser and terminal need of a desk: a page, and what its buttons do.
+class Desk(ABC):
+    """Things to label in an order, and the file that the labels go to; every label is written at once.
 
     Attributes:
         page: the HTML file.
-        file: where the labels go.
-        noun: what a thing to label is called in states and requests.
-        example: one of the labels.
+        noun: what a thing to label is called in states, requests and the file.
+        labels: what it may be labelled.
+
+    Args:
+        rows: the things by their `id`, in the order in which they are shown.
+        file: appended to; a row with a null label takes the one before back.
+        labeller: the name of the person.
+        done: the ids that the person has labelled before.
     """
 
-    page: Path
-    file: Path
+    page: ClassVar[Path]
+    noun: ClassVar[str]
+    labels: ClassVar[Sequence[str]]
 
-    @property
-    def noun(self) -> str: ...
+    def __init__(self, rows: Sequence[Mapping[str, Any]], file: Path, labeller: str, done: Iterable[str]) -> None:
+        self.rows, self.file, self.labeller = rows, file, labeller
+        self._wanted = {row["id"]: row for row in rows}
+        self._order = [thing for thing in done if thing in self._wanted]
+        self._lock = Lock()
 
-    @property
-    def example(self) -> str: ...
+    @abstractmethod
+    def shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What a person sees of a thing."""
+
+    @abstractmethod
+    def language(self, row: Mapping[str, Any]) -> str:
+        """In which language the page speaks of it."""
+
+    def kept(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What stands beside its label in the file."""
+        return {}
 
     def state(self) -> dict[str, Any]:
-        """What the page shows: the thing to label now, how many are `done` of the `total`."""
+        """What the page shows: the thing to label now (null when all are), and how many are `done` of the `total`."""
+        with self._lock:
+            row = next((row for row in self.rows if row["id"] not in self._order), None)
+            return {
+                self.noun: None if row is None else self.shown(row),
+                "done": len(self._order),
+                "total": len(self.rows),
+                "labeller": self.labeller,
+                "language": self.language(row or self.rows[-1]),
+            }
 
-    def label(self, thing: str, label: str, /) -> None:
-        """Write one label down."""
+    def label(self, thing: str, label: str) -> None:
+        """Write one label down.
+
+        Raises:
+            FusionError: the thing is not in this sample, or the label is none of those there are.
+        """
+        if thing not in self._wanted:
+            raise FusionError(f"{self.noun}: `{thing}` is not in this sample; reload the page.")
+        if label not in self.labels:
+            raise FusionError(f"label: `{label}` is none of {', '.join(self.labels)}; send one of them.")
+        with self._lock:
+            self._append(thing, label)
+            self._order = [other for other in self._order if other != thing] + [thing]
 
     def undo(self) -> None:
-        """Take the last label back."""
+        """Take the last label back; nothing happens if there is none."""
+        with self._lock:
+            if self._order:
+                self._append(self._order.pop(), None)
+
+    def _append(self, thing: str, label: str | None) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        about = {"label": label, "labeller": self.labeller, "time": now}
+        line = {self.noun: thing, **self.kept(self._wanted[thing]), **about}
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def sample(rows: Sequence[Row], stratum: Callable[[Row], str | int], count: int, seed: int) -> list[Row]:
@@ -185,7 +236,7 @@ def _handler(server: LabelServer) -> type[BaseHTTPRequestHandler]:
 
         def _body(self) -> dict[str, Any]:
             length = self.headers.get("Content-Length", "")
-            example = json.dumps({server.desk.noun: "…", "label": server.desk.example}, ensure_ascii=False)
+            example = json.dumps({server.desk.noun: "…", "label": server.desk.labels[0]}, ensure_ascii=False)
             if not length.isdigit() or int(length) > _LONGEST_BODY:
                 raise FusionError(f"the request needs a Content-Length of at most {_LONGEST_BODY} bytes.")
             try:

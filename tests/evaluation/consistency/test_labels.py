@@ -16,7 +16,7 @@ from deepseek_fusion.core.artifacts import Artifact, write_jsonl
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.labelling import LabelServer, label_in_browser
 from deepseek_fusion.evaluation.consistency.labels import (
-    Desk,
+    ClaimDesk,
     label_in_terminal,
     open_desk,
     read_labels,
@@ -48,12 +48,12 @@ ROWS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Callable[..., Desk]:
-    return lambda labeller="Wang": Desk(ROWS, GRAPH, tmp_path / "labels.jsonl", labeller)
+def desk(tmp_path: Path) -> Callable[..., ClaimDesk]:
+    return lambda labeller="Wang": ClaimDesk(ROWS, GRAPH, tmp_path / "labels.jsonl", labeller)
 
 
 @pytest.fixture
-def served(desk: Callable[..., Desk]) -> Iterator[tuple[LabelServer, Desk]]:
+def served(desk: Callable[..., ClaimDesk]) -> Iterator[tuple[LabelServer, ClaimDesk]]:
     table = desk()
     with LabelServer(table) as server:
         thread = threading.Thread(target=server.wait)
@@ -73,7 +73,7 @@ def ask(url: str, body: object = None, raw: bytes | None = None) -> tuple[int, d
             return error.code, json.loads(error.read())
 
 
-def test_the_page_and_its_claims_come_over_http(served: tuple[LabelServer, Desk]) -> None:
+def test_the_page_and_its_claims_come_over_http(served: tuple[LabelServer, ClaimDesk]) -> None:
     server, table = served
     with urllib.request.urlopen(server.url, timeout=10) as reply:
         page = reply.read().decode()
@@ -89,13 +89,13 @@ def test_the_page_and_its_claims_come_over_http(served: tuple[LabelServer, Desk]
     assert read_labels([table.file]) == {"Wang": {}}
 
 
-def test_no_verdict_is_shown_before_the_persons(served: tuple[LabelServer, Desk]) -> None:
+def test_no_verdict_is_shown_before_the_persons(served: tuple[LabelServer, ClaimDesk]) -> None:
     shown = ask(f"{served[0].url}state")[1]["claim"]
     assert not {"verdict", "reason", "evidence", "nli"} & set(shown)
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "../x"])
-def test_a_wrong_token_is_refused(served: tuple[LabelServer, Desk], token: str) -> None:
+def test_a_wrong_token_is_refused(served: tuple[LabelServer, ClaimDesk], token: str) -> None:
     server, table = served
     base = server.url.replace(server.token, token)
     for action, body in (("state", None), ("label", {"claim": "c0", "label": "supported"})):
@@ -116,7 +116,9 @@ def test_a_wrong_token_is_refused(served: tuple[LabelServer, Desk], token: str) 
         ("delete", b"{}", "no action"),
     ],
 )
-def test_a_bad_request_gets_a_sentence(served: tuple[LabelServer, Desk], action: str, raw: bytes, words: str) -> None:
+def test_a_bad_request_gets_a_sentence(
+    served: tuple[LabelServer, ClaimDesk], action: str, raw: bytes, words: str
+) -> None:
     server, table = served
     status, reply = ask(f"{server.url}{action}", raw=raw)
     assert status == 400
@@ -124,7 +126,7 @@ def test_a_bad_request_gets_a_sentence(served: tuple[LabelServer, Desk], action:
     assert not table.file.exists()
 
 
-def test_labelling_goes_on_where_it_stopped(desk: Callable[..., Desk]) -> None:
+def test_labelling_goes_on_where_it_stopped(desk: Callable[..., ClaimDesk]) -> None:
     desk().label("c0", "unknown")
     later, other = desk(), desk("Li")
     assert later.state()["claim"]["id"] == "c1"
@@ -136,7 +138,7 @@ def test_labelling_goes_on_where_it_stopped(desk: Callable[..., Desk]) -> None:
     assert later.state()["claim"]["id"] == "c0"
 
 
-def test_in_the_terminal(desk: Callable[..., Desk]) -> None:
+def test_in_the_terminal(desk: Callable[..., ClaimDesk]) -> None:
     keys, said = iter(["1", "x", "u", "2", "3", "q"]), []
     assert label_in_terminal(desk(), lambda prompt: next(keys), said.append, "en") == 2
     assert read_labels([desk().file]) == {"Wang": {"c0": "contradicted", "c1": "unknown"}}
@@ -145,14 +147,14 @@ def test_in_the_terminal(desk: Callable[..., Desk]) -> None:
     assert not any("contradicted" in line for line in said)
 
 
-def test_the_end_of_input_ends_the_terminal(desk: Callable[..., Desk]) -> None:
+def test_the_end_of_input_ends_the_terminal(desk: Callable[..., ClaimDesk]) -> None:
     def end(prompt: str) -> str:
         raise EOFError
 
     assert label_in_terminal(desk(), end, lambda line: None) == 0
 
 
-def test_in_the_browser_until_the_person_closes(desk: Callable[..., Desk]) -> None:
+def test_in_the_browser_until_the_person_closes(desk: Callable[..., ClaimDesk]) -> None:
     def person(url: str) -> None:
         def work() -> None:
             for row in ROWS:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, ClassVar
 
 from deepseek_fusion.core.artifacts import read_jsonl
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.labelling import ask_for_labels
+from deepseek_fusion.core.labelling import Desk, ask_for_labels
 from deepseek_fusion.core.labelling import sample as spread
 from deepseek_fusion.knowledge.language import language_of
 
@@ -33,63 +30,34 @@ class Example:
     weight: float = 1.0
 
 
-@dataclass
-class RowDesk:
-    """Rows to label, and the file that the labels go to.
+class RowDesk(Desk):
+    """Rows to label; the file gets their texts, too, so that training needs nothing else.
 
-    Attributes:
+    Args:
         rows: `id`, `question` (or None), `text`, in the order in which they are shown.
-        file: appended to, with the texts, so that training needs nothing else; a null label takes the last one back.
+        file: of the labels.
+        labeller: the name of the person.
     """
 
-    rows: Sequence[Mapping[str, Any]]
-    file: Path
-    labeller: str
-    page: Path = PAGE
+    page: ClassVar[Path] = PAGE
     noun: ClassVar[str] = "row"
-    example: ClassVar[str] = "good"
-    _lock: Lock = field(default_factory=Lock)
+    labels: ClassVar[Sequence[str]] = LABELS
 
-    def __post_init__(self) -> None:
-        self._wanted = {row["id"]: row for row in self.rows}
-        known = read_labels([self.file]) if self.file.exists() else {}
-        self._order = [key for (key, who) in known if who == self.labeller and key in self._wanted]
+    def __init__(self, rows: Sequence[Mapping[str, Any]], file: Path, labeller: str) -> None:
+        known = read_labels([file]) if file.exists() else {}
+        super().__init__(rows, file, labeller, [row for row, who in known if who == labeller])
 
-    def state(self) -> dict[str, Any]:
-        """The row to judge now (null when all are done), its language, and how many are done."""
-        with self._lock:
-            row = next((row for row in self.rows if row["id"] not in self._order), None)
-            shown = None if row is None else {key: row[key] for key in _SHOWN}
-            language = language_of(str((row or self.rows[-1])["text"]))
-            counts = {"done": len(self._order), "total": len(self.rows)}
-            return {"row": shown, **counts, "labeller": self.labeller, "language": language}
+    def shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Question and text."""
+        return {key: row[key] for key in _SHOWN}
 
-    def label(self, thing: str, label: str, /) -> None:
-        """Write one label down.
+    def language(self, row: Mapping[str, Any]) -> str:
+        """That of the text."""
+        return language_of(str(row["text"]))
 
-        Raises:
-            FusionError: the row is not in this sample, or the label is none of the two.
-        """
-        if thing not in self._wanted:
-            raise FusionError(f"row: `{thing}` is not in this sample; reload the page.")
-        if label not in LABELS:
-            raise FusionError(f"label: `{label}` is none of {', '.join(LABELS)}; send one of them.")
-        with self._lock:
-            self._append(thing, label)
-            self._order = [other for other in self._order if other != thing] + [thing]
-
-    def undo(self) -> None:
-        """Take the last label back; nothing happens if there is none."""
-        with self._lock:
-            if self._order:
-                self._append(self._order.pop(), None)
-
-    def _append(self, row: str, label: str | None) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        told = {"question": self._wanted[row]["question"], "text": self._wanted[row]["text"]}
-        line = {"row": row, **told, "label": label, "labeller": self.labeller, "time": now}
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    def kept(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Question and text."""
+        return {"question": row["question"], "text": row["text"]}
 
 
 def sample(rows: Sequence[Mapping[str, Any]], count: int, seed: int) -> list[Mapping[str, Any]]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any, ClassVar
 
 from deepseek_fusion.core.artifacts import Artifact, read_jsonl
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.core.labelling import ask_for_labels
+from deepseek_fusion.core.labelling import Desk, ask_for_labels
 from deepseek_fusion.core.labelling import sample as spread
 from deepseek_fusion.evaluation.consistency.checker import VERDICTS
 from deepseek_fusion.knowledge.graph import Graph
@@ -23,68 +19,33 @@ _SHOWN = ("id", "prompt", "answer", "text", "subject", "relation", "object", "ne
 """What a person sees of a claim: nothing that the checker or the NLI model made of it."""
 
 
-@dataclass
-class Desk:
-    """Claims to label, and the file that the labels go to.
+class ClaimDesk(Desk):
+    """Claims to label.
 
-    Attributes:
+    Args:
         claims: rows of `claims.jsonl`, in the order in which they are shown.
         graph: whose facts on the claim's subject are shown beside it.
-        file: labels.jsonl, appended to; a row with a null label takes the one before back.
+        file: of the labels.
+        labeller: the name of the person.
     """
 
-    claims: Sequence[dict[str, Any]]
-    graph: Graph
-    file: Path
-    labeller: str
-    page: Path = PAGE
+    page: ClassVar[Path] = PAGE
     noun: ClassVar[str] = "claim"
-    example: ClassVar[str] = "supported"
-    _lock: Lock = field(default_factory=Lock)
+    labels: ClassVar[Sequence[str]] = VERDICTS
 
-    def __post_init__(self) -> None:
-        self._labels = read_labels([self.file]).get(self.labeller, {}) if self.file.exists() else {}
-        self._wanted = {row["id"]: row for row in self.claims}
-        self._order = [claim for claim in self._labels if claim in self._wanted]
+    def __init__(self, claims: Sequence[Mapping[str, Any]], graph: Graph, file: Path, labeller: str) -> None:
+        super().__init__(claims, file, labeller, read_labels([file]).get(labeller, ()) if file.exists() else ())
+        self.graph = graph
 
-    def state(self) -> dict[str, Any]:
-        """The language, the claim to judge now (null when all are done), facts on its subject, how many are done."""
-        with self._lock:
-            row = next((row for row in self.claims if row["id"] not in self._labels), None)
-            shown = None if row is None else {key: row[key] for key in _SHOWN} | {"facts": self._facts(row)}
-            counts = {"done": len(self._order), "total": len(self.claims)}
-            return {"claim": shown, **counts, "labeller": self.labeller, "language": self.graph.language}
+    def shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The claim with facts on its subject."""
+        return {key: row[key] for key in _SHOWN} | {"facts": self._facts(row)}
 
-    def label(self, claim: str, label: str) -> None:
-        """Write one label down.
+    def language(self, row: Mapping[str, Any]) -> str:
+        """That of the graph."""
+        return self.graph.language
 
-        Raises:
-            FusionError: the claim is not in this sample, or the label is none of the three.
-        """
-        if claim not in self._wanted:
-            raise FusionError(f"claim: `{claim}` is not in this sample; reload the page.")
-        if label not in VERDICTS:
-            raise FusionError(f"label: `{label}` is none of {', '.join(VERDICTS)}; send one of them.")
-        with self._lock:
-            self._append(claim, label)
-            self._labels[claim] = label
-            self._order = [other for other in self._order if other != claim] + [claim]
-
-    def undo(self) -> None:
-        """Take the last label back; nothing happens if there is none."""
-        with self._lock:
-            if self._order:
-                claim = self._order.pop()
-                self._append(claim, None)
-                del self._labels[claim]
-
-    def _append(self, claim: str, label: str | None) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        row = {"claim": claim, "label": label, "labeller": self.labeller, "time": now}
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def _facts(self, row: dict[str, Any]) -> list[str]:
+    def _facts(self, row: Mapping[str, Any]) -> list[str]:
         return [
             f"{self.graph.relations[group.relation].name}: {', '.join(group.answers)}"
             for group in self.graph.forward()
@@ -92,7 +53,7 @@ class Desk:
         ]
 
 
-def open_desk(consistency: Artifact, graph: Artifact, file: Path, labeller: str, count: int, seed: int) -> Desk:
+def open_desk(consistency: Artifact, graph: Artifact, file: Path, labeller: str, count: int, seed: int) -> ClaimDesk:
     """A desk with a sample of the claims that the `consistency` stage wrote.
 
     Raises:
@@ -105,7 +66,7 @@ def open_desk(consistency: Artifact, graph: Artifact, file: Path, labeller: str,
     rows = read_jsonl(consistency.path / "claims.jsonl")
     if not rows:
         raise FusionError(f"{consistency.path / 'claims.jsonl'}: holds no claim; evaluate a model that answers first.")
-    return Desk(sample(rows, count, seed), Graph.load(graph.path), file, labeller.strip())
+    return ClaimDesk(sample(rows, count, seed), Graph.load(graph.path), file, labeller.strip())
 
 
 def sample(rows: Sequence[dict[str, Any]], count: int, seed: int) -> list[dict[str, Any]]:
@@ -157,7 +118,10 @@ _TEXTS = {
 
 
 def label_in_terminal(
-    desk: Desk, read: Callable[[str], str] = input, write: Callable[[str], None] = print, language: str | None = None
+    desk: ClaimDesk,
+    read: Callable[[str], str] = input,
+    write: Callable[[str], None] = print,
+    language: str | None = None,
 ) -> int:
     """Ask claim by claim until all are labelled, the person stops or the input ends; return how many are done."""
     texts = _TEXTS[language or desk.graph.language]
