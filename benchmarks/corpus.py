@@ -141,8 +141,7 @@ def _with_juicer(python: Path, documents: int) -> Iterator[Row]:
                     before = _cpu_seconds()
                     if side == OTHER:
                         script = Path(__file__).parent / "corpus_juicer.py"
-                        log = (Path(work) / "log").open("wb")
-                        subprocess.run([python, script, folder, work, unit], stdout=log, stderr=log, check=True)
+                        subprocess.run([python, script, folder, work, unit], capture_output=True, check=True)
                         stays = {row["id"] for row in read_jsonl(Path(work) / "out.jsonl")}
                     else:
                         ours(folder, Path(work))

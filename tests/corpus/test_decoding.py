@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.corpus.readers.decoding import Decoder, decode
+from deepseek_fusion.corpus.readers.decoding import SUSPECT, Decoder, decode, repaired
 
 SIMPLIFIED = "肺炎是由细菌或病毒引起的肺部感染，常见症状包括发热、咳嗽和胸痛。"
 TRADITIONAL = "肺炎是由細菌或病毒引起的肺部感染，常見症狀包括發熱、咳嗽和胸痛。"
@@ -48,3 +48,9 @@ def test_mojibake_is_undone(text: str) -> None:
 @pytest.mark.parametrize("data", [bytes(range(256)), b"\x89PNG\r\n\x1a\n\0\0", b"abc\0"])
 def test_binary_data_is_not_text(data: bytes) -> None:
     assert decode(data) is None
+
+
+def test_no_line_is_passed_over_that_may_need_repair() -> None:
+    for begun in SUSPECT.findall("".join(map(chr, range(0x20, 0xD800))) + "\ufffd"):
+        line = f"{begun}©{begun}\u20ac\u2122" * 3
+        assert Decoder()(line.encode()) == repaired(line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 
@@ -157,9 +157,7 @@ def mixed(values: Hashes) -> Hashes:
 
 def table_of(pattern: re.Pattern[str]) -> Table:
     """[65537] 1 for each code point that a pattern of one character matches; the last stands for all beyond."""
-    table = np.zeros(_BEYOND + 1, np.uint8)
-    table[[ord(found[0]) for found in pattern.finditer("".join(map(chr, range(_BEYOND))))]] = 1
-    return table
+    return _numbered({pattern.pattern: 1}, _BEYOND)
 
 
 def _written(texts: Sequence[str]) -> tuple[Codes, Places]:
@@ -275,14 +273,16 @@ def _powers() -> tuple[Hashes, Hashes]:
 
 
 @cache
-def kinds() -> npt.NDArray[np.uint8]:
+def kinds() -> Table:
     """For each code point 0 (between words), 1 (a letter), 2 (Han) or 3 (a digit, or a line as in `a_b`)."""
-    characters = list(map(chr, range(_LAST)))
-    kinds = np.fromiter(
-        (_DIGIT if each == "_" or each.isdecimal() else _LETTER if each.isalnum() else 0 for each in characters),
-        np.uint8,
-        _LAST,
-    )
-    for found in HAN.finditer("".join(characters)):
-        kinds[ord(found[0])] = _HAN_CHARACTER
-    return np.append(kinds, np.uint8(0))
+    return _numbered({r"\w": _LETTER, r"[\d_]": _DIGIT, HAN.pattern: _HAN_CHARACTER}, _LAST)
+
+
+def _numbered(patterns: Mapping[str, int], beyond: int) -> Table:
+    """[beyond + 1] the number of the last pattern of one character that matches each code point, else 0."""
+    characters = "".join(map(chr, range(beyond)))
+    table = np.zeros(beyond + 1, np.uint8)
+    for pattern, number in patterns.items():
+        for run in re.finditer(f"(?:{pattern})+", characters):
+            table[run.start() : run.end()] = number
+    return table
