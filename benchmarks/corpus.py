@@ -14,7 +14,7 @@ Found is what leaves by a filter of its kind. Of a text and its copies one shoul
 Run: python benchmarks/corpus.py [--documents 50000] [--rounds 3] [--memory] [--juicer PYTHON]
 (once `examples/medical/make_data.py` ran; `pip install datatrove==0.10.0 orjson regex xxhash scikit-learn` first).
 `--memory` adds the peak memory of our side on 1 GB of documents; `--juicer` names the interpreter of an environment
-with py-data-juicer 1.6.1, which needs other versions of what datatrove needs, and adds rounds of it on a tenth of the
+with py-data-juicer 1.6.1, which needs other versions of what datatrove needs, and adds two rounds of it on the same
 documents (`corpus_juicer.py`).
 """
 
@@ -69,24 +69,28 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        ours(options.measure / "in", options.measure)
+        filter_with_ours(options.measure / "in", options.measure)
         return
     os.environ["OMP_NUM_THREADS"] = "1"
     rows = list(_compared(options.documents, options.rounds))
     if options.juicer:
-        rows += _with_juicer(options.juicer, options.documents // 10)
+        rows += _with_juicer(options.juicer, options.documents)
     if options.memory:
         rows.append(_memory())
     write_results("corpus", ["benchmarks/corpus.py", *sys.argv[1:]], rows)
 
 
-def ours(folder: Path, work: Path) -> Dropped:
+def filter_with_ours(folder: Path, work: Path) -> None:
     """Filter a folder of documents by `build_corpus`."""
     out = work / "out"
     out.mkdir()
     build_corpus(out, SECTION, Source((".",), folder), Source(tuple(map(str, TERMS)), Path("/")))
+
+
+def dropped_by_ours(folder: Path, work: Path) -> Dropped:
+    """What that wrote down as rejected."""
     starts = _starts(folder)
-    rejected = read_jsonl(out / "rejected.jsonl")
+    rejected = read_jsonl(work / "out" / "rejected.jsonl")
     return {starts[row["source"]] + row["line"] - 1: DROPPED[row["filter"]] for row in rejected}
 
 
@@ -96,9 +100,13 @@ def _starts(folder: Path) -> dict[str, int]:
 
 
 def _compared(documents: int, rounds: int) -> list[Row]:
-    from corpus_datatrove import filter_with_datatrove  # not in the process whose memory is measured
+    # not in the process whose memory is measured
+    from corpus_datatrove import dropped_by_datatrove, filter_with_datatrove
 
-    sides: list[Callable[[Path, Path], Dropped]] = [ours, filter_with_datatrove]
+    sides: list[tuple[Callable[[Path, Path], None], Callable[[Path, Path], Dropped]]] = [
+        (filter_with_ours, dropped_by_ours),
+        (filter_with_datatrove, dropped_by_datatrove),
+    ]
     seconds: list[list[float]] = [[], []]
     dropped: list[Dropped] = [{}, {}]
     with tempfile.TemporaryDirectory() as place:
@@ -107,9 +115,11 @@ def _compared(documents: int, rounds: int) -> list[Row]:
         for turn in range(rounds):
             for side in (0, 1) if turn % 2 == 0 else (1, 0):
                 with tempfile.TemporaryDirectory() as work:
+                    filter_, dropped_by = sides[side]
                     before = _cpu_seconds()
-                    dropped[side] = sides[side](folder, Path(work))
+                    filter_(folder, Path(work))
                     seconds[side].append(_cpu_seconds() - before)
+                    dropped[side] = dropped_by(folder, Path(work))
                 say(f"{['ours', PEER][side]}: {documents / seconds[side][-1]:,.0f} documents per core-second")
     rates = [documents / statistics.median(found) for found in seconds]
     single = sorted(peer / our for our, peer in zip(*seconds, strict=True))
@@ -144,7 +154,7 @@ def _with_juicer(python: Path, documents: int) -> Iterator[Row]:
                         subprocess.run([python, script, folder, work, unit], capture_output=True, check=True)
                         stays = {row["id"] for row in read_jsonl(Path(work) / "out.jsonl")}
                     else:
-                        ours(folder, Path(work))
+                        filter_with_ours(folder, Path(work))
                     seconds.append(_cpu_seconds() - before)
             ratio = seconds[1] / statistics.mean((seconds[0], seconds[2]))
             yield Row(

@@ -93,10 +93,14 @@ def features(text: str) -> list[str]:
     return found
 
 
-def filter_with_datatrove(folder: Path, work: Path) -> dict[int, str]:
-    """Filter a folder of documents; returns the number of each dropped one and the kind of filter that dropped it."""
+def filter_with_datatrove(folder: Path, work: Path) -> None:
+    """Filter a folder of documents."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         _run(folder, work)
+
+
+def dropped_by_datatrove(_folder: Path, work: Path) -> dict[int, str]:
+    """The number of each document that it dropped, and the kind of filter that did."""
     return {
         int(json.loads(line)["id"]): kind
         for kind in ("content", "exact", "near")

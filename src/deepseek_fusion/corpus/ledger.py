@@ -13,6 +13,7 @@ from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.corpus.documents import Level, Rejected
 
 _EXAMPLES = 5
+_AS_LINE = json.JSONEncoder(ensure_ascii=False).encode
 SCORED = {
     "too_short": "characters",
     "repetitive": "repetition",
@@ -41,8 +42,7 @@ class Ledger:
         examples = self.examples.setdefault(rejected.filter, [])
         if len(examples) < _EXAMPLES:
             examples.append(rejected)
-        line = json.dumps(rejected.row(), ensure_ascii=False).encode("utf-8", "backslashreplace")
-        self.file.write(line + b"\n")
+        self.file.write(_AS_LINE(rejected.row()).encode("utf-8", "backslashreplace") + b"\n")
 
     def by_filter(self) -> dict[str, int]:
         """How many each filter rejected, in the order in which they stand."""

@@ -10,39 +10,49 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deepseek_fusion.corpus.words import Places, Words, mixed
+from deepseek_fusion.corpus.words import TEXT_BITS, Places, Words, mixed
 
 Signatures = npt.NDArray[np.uint16]
 
-_BIN = np.uint64(7)  # bits
-BINS = 1 << int(_BIN)
+_BIN = 7  # bits
+BINS = 1 << _BIN
 _RECALL = 0.99  # of pairs at the threshold
 _AT_ONCE = 4096  # pairs that are compared at a time
-_PROBES = 64  # at once
-_EMPTY = np.uint64(2**64 - 1)
+_TOGETHER, _PROBES = 8, 64  # probes of all texts, and most at once
 
 
 def signatures(words: Words) -> Signatures:
     """[N, 128] for each text and bin the smallest hash of a 5-gram that falls into it; zeros for a text of no words."""
-    hashes, text = words.fives
-    smallest = np.full(len(words.counts) * BINS, _EMPTY)
-    np.minimum.at(smallest, text * BINS + (hashes & np.uint64(BINS - 1)).astype(np.int64), hashes >> _BIN)
-    smallest_NB = smallest.reshape(-1, BINS)
-    full_NB = smallest_NB != _EMPTY
-    values_NB = smallest_NB.astype(np.uint16)
-    rows, bins = np.nonzero(~full_NB & full_NB.any(1, keepdims=True))
-    probe, more = 0, 1
+    fives, bits = words.fives, np.uint64(64 - TEXT_BITS - _BIN)  # by text and bin, in order
+    smallest = fives[np.flatnonzero(np.append(True, (fives[1:] ^ fives[:-1]) >> bits)[: len(fives)])]
+    cells = (smallest >> bits).astype(np.int64)
+    values_NB = np.zeros((words.size, BINS), np.uint16)
+    full_NB = np.zeros((words.size, BINS), np.bool_)
+    values_NB.reshape(-1)[cells] = smallest.astype(np.uint16)
+    full_NB.reshape(-1)[cells] = True
+    # An empty bin borrows from a full one, chosen by its own number alone: first in all texts, then where it is missing
+    wants_NB = ~full_NB & full_NB.any(1, keepdims=True)
+    own_NB = values_NB.copy()
+    for chosen in _chosen(np.arange(BINS), 0, _TOGETHER):
+        found_NB = wants_NB & full_NB.take(chosen, axis=1)
+        np.copyto(values_NB, own_NB.take(chosen, axis=1), where=found_NB)
+        wants_NB ^= found_NB
+    rows, bins = np.nonzero(wants_NB)
+    probe, more = _TOGETHER, _TOGETHER
     while len(rows):
-        # An empty bin borrows from a full one, by its own number alone; the fewer still ask, the more at once
-        probes = np.arange(probe, probe + more)[:, None]
-        chosen_PK = (mixed((bins + BINS * probes).astype(np.uint64)) % BINS).astype(np.int64)
-        full_PK = full_NB[rows, chosen_PK]
+        chosen_PK = _chosen(bins, probe, more)
+        full_PK = full_NB.reshape(-1).take(rows * BINS + chosen_PK)
         first, found = full_PK.argmax(0), full_PK.any(0)
         chosen = chosen_PK[first, np.arange(len(rows))][found]
-        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen]
+        values_NB[rows[found], bins[found]] = own_NB[rows[found], chosen]
         rows, bins, probe, more = rows[~found], bins[~found], probe + more, min(2 * more, _PROBES)
-    values_NB[~full_NB.any(1)] = 0
     return values_NB
+
+
+def _chosen(bins: Places, probe: int, more: int) -> Places:
+    """[P, K] the bins that each bin asks from a probe on."""
+    probes = np.arange(probe, probe + more)[:, None]
+    return (mixed((bins + BINS * probes).astype(np.uint64)) % BINS).astype(np.int64)
 
 
 def similarity(first: Signatures, second: Signatures) -> npt.NDArray[np.float64]:

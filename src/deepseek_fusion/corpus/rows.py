@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -176,12 +177,12 @@ def _kept(
     """The rows of the documents that stay."""
     numbers = np.flatnonzero(kept).tolist()
     documents = [batch.documents[number] for number in numbers]
-    texts = [document.text for document in documents]
+    texts = pyarrow.array([document.text for document in documents], pyarrow.string())
     columns = {
         "source": [safe(document.source) for document in documents],
         "line": [document.line for document in documents],
         "text": texts,
-        "id": [sha256(text.encode()).hexdigest()[:16] for text in texts],
+        "id": [sha256(text).hexdigest()[:16] for text in _encoded(texts)],
         "language": [batch.languages[number] for number in numbers],
         "metadata": [json.dumps(document.metadata) if document.metadata else None for document in documents],
         "characters": batch.words.visible[kept],
@@ -194,6 +195,13 @@ def _kept(
     }
     arrays = [_array(columns.get(field.name), field.type, len(documents)) for field in SCHEMA]
     return pyarrow.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _encoded(texts: pyarrow.Array) -> Iterator[memoryview]:
+    """The UTF-8 of each text, where it stands."""
+    _, ends, content = texts.buffers()
+    places = np.frombuffer(ends, np.int32, len(texts) + 1).tolist()
+    return (memoryview(content)[first:last] for first, last in pairwise(places)) if content else iter(())
 
 
 def _array(values: Any, kind: pyarrow.DataType, count: int) -> pyarrow.Array:
@@ -254,12 +262,12 @@ class StoredBatch(Batch):
     @cached_property
     def documents(self) -> Sequence[Document]:
         """As far as filters may ask."""
-        columns = (self.rows.column(name).to_pylist() for name in ("source", "text", "line"))
-        return [Document(*fields) for fields in zip(*columns, strict=True)]
+        return self.some(range(len(self)))
 
-    def document(self, number: int) -> Document:
-        """One of them, without reading the others."""
-        return Document(*(self.rows.column(name)[number].as_py() for name in ("source", "text", "line")))
+    def some(self, numbers: Sequence[int]) -> list[Document]:
+        """A few of them, without reading the others."""
+        rows = self.rows.select(("source", "text", "line")).take(pyarrow.array(numbers, pyarrow.int64()))
+        return [Document(*fields) for fields in zip(*(column.to_pylist() for column in rows.columns), strict=True)]
 
     @cached_property
     def places(self) -> list[str]:

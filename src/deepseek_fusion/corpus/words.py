@@ -25,11 +25,14 @@ Codes = npt.NDArray[np.uint32]
 Table = npt.NDArray[np.uint8]
 """A small number for each code point; the last one stands for all beyond."""
 
+TEXT_BITS = 16
+"""More texts than any batch has."""
+
 _BETWEEN = "\x1e"  # record separator: no folded text holds it
 _SPACE = 0x20
 _BEYOND = 0x10000  # what lies there is folded text by text
 _CHANGING = ((0, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xF900, _BEYOND))  # the others are Han and Hangul
-_CONTEXT = np.uint32(0xFFFFFFFF)
+_UNKNOWN, _CONTEXT = np.uint32(0xFFFFFFFE), np.uint32(0xFFFFFFFF)
 _LAST = 0x40000  # no letter lies beyond
 _LETTER, _HAN_CHARACTER, _DIGIT = 1, 2, 3
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -107,9 +110,12 @@ class Words:
         return np.arange(len(self.hashes)) - first[self.text]
 
     @cached_property
-    def fives(self) -> tuple[Hashes, Places]:
-        """The runs of five words, by which texts are compared."""
-        return self.grams(5)
+    def fives(self) -> Hashes:
+        """[G] the runs of five words, by which texts are compared, in order: `TEXT_BITS` bits of the text's number,
+        then those of the hash."""
+        hashes, text = self.grams(5)
+        bits = np.uint64(TEXT_BITS)
+        return np.sort((hashes >> bits) | (text.astype(np.uint64) << (np.uint64(64) - bits)))
 
     def grams(self, length: int) -> tuple[Hashes, Places]:
         """Hashes of all runs of so many words, and the text of each; a shorter text is one run as a whole."""
@@ -168,7 +174,12 @@ def _written(texts: Sequence[str]) -> tuple[Codes, Places]:
 
 def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Places]:
     """The code points of `fold` of each text, one between each two, and how many of a text are no spaces before."""
-    codes = _foldings().take(raw, mode="clip")
+    table = _foldings()
+    codes = table.take(raw, mode="clip")
+    unknown = np.unique(raw[codes == _UNKNOWN])
+    if len(unknown):
+        table[unknown] = [_folding(chr(code)) for code in unknown.tolist()]
+        codes = table.take(raw, mode="clip")
     codes[ends[:-1]] = ord(_BETWEEN)
     visible = np.diff(ends, prepend=-1) - 1 - _counted(np.flatnonzero(codes == _SPACE), ends)
     rest = 0
@@ -183,7 +194,7 @@ def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Plac
     is_gap = is_space | (codes == ord(_BETWEEN))
     goes = is_space.copy()
     goes[1:] &= is_gap[:-1]
-    codes = codes.compress(~goes) if goes.any() else codes
+    codes = codes[~goes]  # whose runs are copied as they are, as `compress` does not
     lasts = np.append(np.flatnonzero(codes == ord(_BETWEEN)), len(codes)) - 1
     lasts = lasts[lasts >= 0]
     lasts = lasts[codes[lasts] == _SPACE]
@@ -192,19 +203,23 @@ def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Plac
 
 @cache
 def _foldings() -> Codes:
-    """[65537] `fold` of each code point; of one that becomes several, or depends on those before it, `_CONTEXT`."""
-    composed = _composing()
+    """[65537] `_folding` of each code point, `_UNKNOWN` until it is met."""
     table = np.arange(_BEYOND + 1, dtype=np.uint32)
     for first, stop in _CHANGING:
-        for code in range(first, stop):
-            character = chr(code)
-            folded = unicodedata.normalize("NFKC", character)
-            is_plain = len(folded) == 1 and folded not in composed and not unicodedata.combining(folded)
-            folded = folded.casefold()
-            is_plain &= len(folded) == 1 and folded.isspace() == character.isspace()
-            table[code] = (_SPACE if folded.isspace() else ord(folded)) if is_plain else _CONTEXT
+        table[first:stop] = _UNKNOWN
     table[_BEYOND] = _CONTEXT
     return table
+
+
+def _folding(character: str) -> int:
+    """`fold` of a character; of one that becomes several, or depends on those before it, `_CONTEXT`."""
+    folded = unicodedata.normalize("NFKC", character)
+    if len(folded) != 1 or folded in _composing() or unicodedata.combining(folded):
+        return int(_CONTEXT)
+    folded = folded.casefold()
+    if len(folded) != 1 or folded.isspace() != character.isspace():
+        return int(_CONTEXT)
+    return _SPACE if folded.isspace() else ord(folded)
 
 
 @cache

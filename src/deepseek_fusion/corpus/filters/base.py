@@ -15,10 +15,9 @@ import numpy.typing as npt
 from deepseek_fusion.corpus.documents import Document, Level, Rejected
 from deepseek_fusion.corpus.features import counted
 from deepseek_fusion.corpus.minhash import Signatures, signatures
-from deepseek_fusion.corpus.words import Places, Words
+from deepseek_fusion.corpus.words import TEXT_BITS, Places, Words
 from deepseek_fusion.knowledge.language import Language
 
-_TEXT = np.uint64(16)  # bits: more texts than any batch has
 _FEWEST = 20  # 5-grams: below, one repeated line is the half of a text
 
 
@@ -47,9 +46,9 @@ class Batch:
         """In order."""
         return self._documents
 
-    def document(self, number: int) -> Document:
-        """One of them."""
-        return self.documents[number]
+    def some(self, numbers: Sequence[int]) -> list[Document]:
+        """A few of them."""
+        return [self.documents[number] for number in numbers]
 
     @cached_property
     def places(self) -> list[str]:
@@ -70,11 +69,9 @@ class Batch:
     @cached_property
     def repetition(self) -> npt.NDArray[np.float64]:
         """[N] share of the 5-grams of each that stood in it before; 0 for a text of few words."""
-        hashes, text = self.words.fives
-        # The number of the text in the first bits keeps apart what two texts share
-        keys = np.sort((hashes >> _TEXT) | (text.astype(np.uint64) << (np.uint64(64) - _TEXT)))
-        repeats = np.flatnonzero(keys[1:] == keys[:-1])
-        repeated = np.bincount((keys[repeats] >> (np.uint64(64) - _TEXT)).astype(np.int64), minlength=len(self))
+        fives = self.words.fives
+        text = (fives >> np.uint64(64 - TEXT_BITS)).astype(np.int64)
+        repeated = np.bincount(text[1:][fives[1:] == fives[:-1]], minlength=len(self))
         grams = np.bincount(text, minlength=len(self))
         share: npt.NDArray[np.float64] = np.where(grams < _FEWEST, 0, repeated / np.maximum(grams, 1))
         return share
@@ -122,9 +119,11 @@ class Filter(ABC):
 def sift(batch: Batch, filters: Sequence[Filter]) -> list[Rejected | None]:
     """For each document its rejection by the first filter that has a reason, or None."""
     found: list[Rejected | None] = [None] * len(batch)
+    reasons: dict[int, tuple[Filter, Reason]] = {}
     for each in filters:
         for number, reason in enumerate(each.reasons(batch)):
-            if reason is not None and found[number] is None:
-                document = batch.document(number)
-                found[number] = document.rejected(each.name, reason.text, each.level, reason.score)
+            if reason is not None:
+                reasons.setdefault(number, (each, reason))
+    for document, (number, (each, reason)) in zip(batch.some(list(reasons)), reasons.items(), strict=True):
+        found[number] = document.rejected(each.name, reason.text, each.level, reason.score)
     return found

@@ -62,13 +62,15 @@ class OffDomain(Filter):
     def __init__(self, terms: Sequence[str], seeds: Sequence[str], corpus: Frequencies, threshold: float) -> None:
         self.threshold = threshold
         self.last: tuple[Batch, Weights] | None = None
-        self.weights = corpus.weights()
         self.languages = {language_of(text) for text in (*terms, *seeds)}
-        self.belongs: Weights = (Frequencies.of(terms).counts > 0).astype(float)
+        belongs: Weights = (Frequencies.of(terms).counts > 0).astype(float)
         if seeds:
             known = Frequencies.of(seeds)
             here, there = known.counts / known.texts, corpus.counts / max(1, corpus.texts)
-            self.belongs = np.maximum(self.belongs, np.where(here > 0, here / np.maximum(here + there, 1e-12), 0))
+            belongs = np.maximum(belongs, np.where(here > 0, here / np.maximum(here + there, 1e-12), 0))
+        weights = corpus.weights()
+        # [F, 2] squares of each feature's weight and of its part in the domain, side by side: memory is what takes time
+        self.squares = np.stack((weights, weights * belongs), axis=1, dtype=np.float32) ** 2
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Compare the relevance of each text whose language the domain's words are in."""
@@ -87,10 +89,9 @@ class OffDomain(Filter):
 
     def _scores(self, batch: Batch) -> Weights:
         features, text, times = batch.features
-        weight = (1 + np.log(times)) * self.weights[features]
-        size = len(batch)
-        whole = np.bincount(text, weight**2, size)
-        inside = np.bincount(text, (weight * self.belongs[features]) ** 2, size)
+        frequency = 1 + np.log(times, dtype=np.float32)
+        squares = self.squares.take(features, axis=0) * (frequency * frequency)[:, None]
+        whole, inside = (np.bincount(text, column, len(batch)) for column in squares.T)
         scores: Weights = np.sqrt(inside / np.maximum(whole, 1e-12))
         unknown = [language not in self.languages for language in batch.languages]
         scores[unknown] = np.nan

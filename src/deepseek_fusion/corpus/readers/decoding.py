@@ -29,6 +29,8 @@ class Decoder:
         Raises:
             FusionError: the bytes are not UTF-8 and charset-normalizer is not installed.
         """
+        if line.isascii() and b"\0" not in line:
+            return line.decode("ascii")
         text = _strict(line, "utf-8")
         if text is not None and not any(trace in line for trace in _TRACES):
             return text
