@@ -21,7 +21,6 @@ def check(texts: list[str]) -> None:
     wanted = [tokens(text) for text in texts]
     assert words.counts.tolist() == list(map(len, wanted))
     assert words.text.tolist() == [number for number, found in enumerate(wanted) for _ in found]
-    assert words.place.tolist() == [place for found in wanted for place in range(len(found))]
     assert words.languages == [language_of(fold(text)) for text in texts]
     assert words.folded == [fold(text) for text in texts]
     assert words.lengths.tolist() == [len(fold(text)) for text in texts]

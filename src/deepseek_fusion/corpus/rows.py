@@ -19,6 +19,7 @@ import pyarrow
 
 from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.documents import Document, Rejected, place_of
+from deepseek_fusion.corpus.features import BITS
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, Repetitive, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
@@ -43,7 +44,7 @@ SCHEMA = pyarrow.schema(
         "masked": pyarrow.string(),  # JSON, how much of each kind
         "digest": pyarrow.binary(16),
         "signature": pyarrow.binary(2 * BINS),
-        "features": pyarrow.binary(),  # [F, 2] numbers and how often, if there is a domain
+        "features": pyarrow.binary(),  # [F] numbers and, in the last bits, how often; if there is a domain
         "repetition": pyarrow.float32(),
         "probability": pyarrow.float32(),  # of the semantic level, null where it did not judge
         "level": pyarrow.string(),
@@ -52,6 +53,8 @@ SCHEMA = pyarrow.schema(
         "score": pyarrow.float32(),
     }
 )
+_TIMES_BITS = 32 - BITS
+_MOST_TIMES = (1 << _TIMES_BITS) - 1
 _ROWS, _CHARACTERS, _SECONDS = 512, 1 << 20, 5.0
 """A batch is full with so many rows, or so much text; how long it took must not matter, or no two runs are alike. While
 it fills, there is a sign of life after so long."""
@@ -219,8 +222,8 @@ def _binary(table: Signatures) -> pyarrow.Array:
 def _features(batch: Batch, kept: npt.NDArray[np.bool_]) -> pyarrow.Array:
     features, text, times = batch.features
     stay = kept[text]
-    table = np.stack((features[stay], times[stay]), axis=1).astype(np.uint32)
-    sizes = np.bincount(text, minlength=len(kept))[kept] * table.itemsize * 2
+    table = (features[stay] << _TIMES_BITS | np.minimum(times[stay], _MOST_TIMES)).astype(np.uint32)
+    sizes = np.bincount(text, minlength=len(kept))[kept] * table.itemsize
     ends = np.append(0, np.cumsum(sizes)).astype(np.int32)
     content = [None, pyarrow.py_buffer(ends.tobytes()), pyarrow.py_buffer(table.tobytes())]
     return pyarrow.Array.from_buffers(pyarrow.binary(), len(sizes), content)
@@ -295,8 +298,8 @@ class StoredBatch(Batch):
             return super().features
         _, ends, content = column.buffers()
         ends = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1]
-        table = np.frombuffer(content, np.uint32)[ends[0] // 4 : ends[-1] // 4].reshape(-1, 2).astype(np.int64)
-        return table[:, 0], np.repeat(np.arange(len(column)), np.diff(ends) // 8), table[:, 1]
+        table = np.frombuffer(content, np.uint32)[ends[0] // 4 : ends[-1] // 4].astype(np.int64)
+        return table >> _TIMES_BITS, np.repeat(np.arange(len(column)), np.diff(ends) // 4), table & _MOST_TIMES
 
     @cached_property
     def signatures(self) -> Signatures:

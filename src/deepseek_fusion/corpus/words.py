@@ -104,12 +104,6 @@ class Words:
         return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
 
     @cached_property
-    def place(self) -> Places:
-        """[T] number of each word in its text."""
-        first = np.cumsum(self.counts) - self.counts
-        return np.arange(len(self.hashes)) - first[self.text]
-
-    @cached_property
     def fives(self) -> Hashes:
         """[G] the runs of five words, by which texts are compared, in order: `TEXT_BITS` bits of the text's number,
         then those of the hash."""
@@ -119,13 +113,21 @@ class Words:
 
     def grams(self, length: int) -> tuple[Hashes, Places]:
         """Hashes of all runs of so many words, and the text of each; a shorter text is one run as a whole."""
-        total, count = mixed(self.hashes), len(self.hashes)
+        total, ends = mixed(self.hashes), np.cumsum(self.counts)
+        is_run = np.ones(len(total), np.bool_)
         for step in range(1, length):
-            reach = max(0, count - step)
             total *= _BASE
-            total[:reach] += np.where(self.text[step:] == self.text[:reach], self.hashes[step:], np.uint64(0))
-        wanted = self.place <= np.maximum(self.counts[self.text] - length, 0)
-        return mixed(total[wanted]), self.text[wanted]
+            total[:-step] += self.hashes[step:]
+            is_run[ends[self.counts >= step] - step] = False
+        short = (self.counts > 0) & (self.counts < length)
+        counts, starts = self.counts[short], (ends - self.counts)[short]
+        is_run[starts] = True
+        total[starts] = mixed(self.hashes[starts])
+        for step in range(1, length):
+            total[starts] *= _BASE
+            goes_on = counts > step
+            total[starts[goes_on]] += self.hashes[starts[goes_on] + step]
+        return mixed(total[is_run]), np.repeat(np.arange(self.size), np.maximum(self.counts - length + 1, short))
 
 
 class Known:
