@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import getpass
 import json
 import os
-import stat
+import shutil
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,27 +84,70 @@ def test_ray_makes_the_same(folder: Path, here: dict[str, bytes]) -> None:
     assert made(folder, "ray", Executor("ray", tasks=2)) == here
 
 
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster of one node, which is this machine, with a partition `cpu`."""
+    monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin")))
+    if not (shutil.which("slurmctld") and shutil.which("slurmd") and shutil.which("sbatch")):
+        pytest.skip("Slurm is not installed (Debian: slurmctld, slurmd, slurm-client)")
+    place, user, node = tmp_path / "cluster", getpass.getuser(), socket.gethostname().partition(".")[0]
+    if user != "root":
+        pytest.skip("slurmd runs jobs as root alone")
+    for name in ("state", "spool"):
+        (place / name).mkdir(parents=True)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    (place / "slurm.conf").write_text(f"""
+        ClusterName=test
+        SlurmctldHost={node}(127.0.0.1)
+        SlurmctldPort={free_port()}
+        SlurmdPort={free_port()}
+        SlurmUser={user}
+        SlurmdUser={user}
+        AuthType=auth/none
+        CredType=cred/none
+        StateSaveLocation={place}/state
+        SlurmdSpoolDir={place}/spool
+        SlurmctldPidFile={place}/slurmctld.pid
+        SlurmdPidFile={place}/slurmd.pid
+        ProctrackType=proctrack/linuxproc
+        TaskPlugin=task/none
+        MpiDefault=none
+        SelectType=select/cons_tres
+        SelectTypeParameters=CR_Core
+        NodeName={node} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory={memory}
+        PartitionName=cpu Nodes=ALL State=UP
+    """)
+    monkeypatch.setenv("SLURM_CONF", str(place / "slurm.conf"))
+    with (place / "log").open("wb") as log:
+        daemons = [subprocess.Popen([name, "-D"], stdout=log, stderr=log) for name in ("slurmctld", "slurmd")]
+        try:
+            wait_for_idle_node(place / "log")
+            yield
+        finally:
+            for daemon in daemons:
+                daemon.terminate()
+                daemon.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def wait_for_idle_node(log: Path) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout.strip() == "idle":
+            return
+        time.sleep(0.2)
+    pytest.fail(log.read_text(errors="replace"))
+
+
 @pytest.mark.slow
-def test_slurm_makes_the_same(folder: Path, here: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no cluster in a test: programs in the place of its own run the tasks of the array one by one."""
-    sbatch = folder / "bin" / "sbatch"
-    sbatch.parent.mkdir()
-    sbatch.write_text(
-        "#!/bin/bash\nscript=${@: -1}\n"
-        'last=$(sed -n "s/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p" "$script")\n'
-        'if grep -q launch_pickled_pipeline "$script"; then for ((n = 0; n <= last; n++)); do\n'
-        "  export SLURM_ARRAY_TASK_ID=$n SLURM_ARRAY_JOB_ID=1 SLURM_NODEID=0 SLURM_NODELIST=node0\n"
-        '  bash "$script" >&2 || exit 1\n'
-        "done; fi\necho Submitted batch job 1\n"
-    )
-    srun = folder / "bin" / "srun"
-    srun.write_text('#!/bin/bash\nwhile [[ $1 != launch_pickled_pipeline ]]; do shift; done\nexec "$@"\n')
-    scontrol = folder / "bin" / "scontrol"
-    scontrol.write_text("#!/bin/bash\necho node0\n")
-    for program in (sbatch, srun, scontrol):
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    scripts = Path(sys.executable).parent
-    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{scripts}:{os.environ['PATH']}")
+@pytest.mark.usefixtures("slurm")
+def test_slurm_makes_the_same(folder: Path, here: dict[str, bytes]) -> None:
     assert made(folder, "slurm", Executor("slurm", tasks=2, partition="cpu")) == here
 
 
