@@ -27,7 +27,9 @@ def counted(words: Words) -> tuple[Places, Places, Places]:
     """Each feature of each text once: its number, its text, and how often it occurs there."""
     hashes, text = _features(words)
     keys = (text.astype(np.uint64) << np.uint64(BITS)) | (hashes >> np.uint64(64 - BITS))
-    keys, times = np.unique(keys, return_counts=True)
+    keys.sort()
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    keys, times = keys[first], np.diff(first, append=len(keys))
     return (keys & np.uint64((1 << BITS) - 1)).astype(np.int64), (keys >> np.uint64(BITS)).astype(np.int64), times
 
 

@@ -98,8 +98,7 @@ class Words:
         """What `language_of` says of each text."""
         if not self.size:
             return []
-        is_letter = np.append(self._kind == _LETTER, False)  # the last text may be empty
-        letters = np.add.reduceat(is_letter.view(np.int8), np.append(0, self._borders[:-1] + 1), dtype=np.int64)
+        letters = _sums(self._kind == _LETTER, self._borders)
         han = np.bincount(self.text[self.is_han], minlength=self.size)
         return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
 
@@ -183,16 +182,18 @@ def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Plac
         table[unknown] = [_folding(chr(code)) for code in unknown.tolist()]
         codes = table.take(raw, mode="clip")
     codes[ends[:-1]] = ord(_BETWEEN)
-    visible = np.diff(ends, prepend=-1) - 1 - _counted(np.flatnonzero(codes == _SPACE), ends)
+    is_space = codes == _SPACE
+    visible = np.diff(ends, prepend=-1) - 1 - _sums(is_space, ends)
     rest = 0
     parts: list[Codes] = []
     for number in np.unique(np.searchsorted(ends, np.flatnonzero(codes == _CONTEXT))).tolist():
         parts += (codes[rest : ends[number - 1] + 1 if number else 0], _written([fold(texts[number])])[0])
         visible[number] = sum(map(len, texts[number].split()))
         rest = ends[number]
-    codes = np.concatenate((*parts, codes[rest:])) if parts else codes
+    if parts:
+        codes = np.concatenate((*parts, codes[rest:]))
+        is_space = codes == _SPACE
     # Of spaces that follow each other the first stays, unless it begins or ends a text
-    is_space = codes == _SPACE
     is_gap = is_space | (codes == ord(_BETWEEN))
     goes = is_space.copy()
     goes[1:] &= is_gap[:-1]
@@ -238,6 +239,14 @@ def _counted(places: Places, ends: Places) -> Places:
     return np.diff(np.searchsorted(places, ends), prepend=0)
 
 
+def _sums(marks: npt.NDArray[np.bool_], ends: Places) -> Places:
+    """[N] how many marks each text has."""
+    if not len(ends):
+        return np.zeros(0, np.int64)
+    starts = np.append(0, ends[:-1] + 1)
+    return np.add.reduceat(np.append(marks, False).view(np.int8), starts, dtype=np.int64)  # the last may be empty
+
+
 def _borders(kind: npt.NDArray[np.uint8]) -> tuple[Places, Places]:
     """Where words start and end: a Han character is a word, other letters stand together."""
     before = np.concatenate((np.zeros(1, np.uint8), kind[:-1]))
@@ -259,9 +268,11 @@ def hashes_of(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Ha
     parts = np.searchsorted(starts, np.arange(0, len(codes) + _SPAN, _SPAN))
     for number, (first, stop) in enumerate(pairwise(parts.tolist())):
         begin = number * _SPAN
-        letters = codes[begin : begin + _SPAN + _LONGEST].astype(np.uint64) + np.uint64(1)
+        letters = codes[begin : begin + _SPAN + _LONGEST].astype(np.uint64)
+        letters += np.uint64(1)
+        letters *= powers[: len(letters)]
         sums = np.zeros(len(letters) + 1, np.uint64)
-        np.cumsum(letters * powers[: len(letters)], out=sums[1:])
+        np.cumsum(letters, out=sums[1:])
         begins = starts[first:stop] - begin
         hashes[first:stop] = (sums[lasts[first:stop] + 1 - begin] - sums[begins]) * inverses[begins]
     is_long = ends > lasts
