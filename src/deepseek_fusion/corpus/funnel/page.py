@@ -121,13 +121,14 @@ def _data(section: CorpusConfig, kept: int, scores: Scores) -> dict[str, Any]:
         ("repetition", "below", 0, 1.01, 0.01, section.repetition),
     ]
     used = [place for place in range(len(SCORES)) if place < 2 or np.isfinite(scores[:, place]).any()]
-    rounded = np.round(sample[:, used].astype(np.float64), 3)
+    rows = np.round(sample[:, used].astype(np.float64), 3).astype(object)
+    rows[np.isnan(sample[:, used])] = None
     names = ("key", "keeps", "low", "high", "step", "now")
     return {
         "kept": kept,
         "weight": len(scores) / max(1, len(sample)),
         "scores": [dict(zip(names, ranges[place], strict=True)) for place in used],
-        "rows": np.where(np.isnan(rounded), None, rounded).tolist(),
+        "rows": rows.tolist(),
     }
 
 
