@@ -204,7 +204,7 @@ def _encoded(texts: pyarrow.Array) -> Iterator[memoryview]:
     """The UTF-8 of each text, where it stands."""
     _, ends, content = texts.buffers()
     places = np.frombuffer(ends, np.int32, len(texts) + 1).tolist()
-    return (memoryview(content)[first:last] for first, last in pairwise(places)) if content else iter(())
+    return (memoryview(content)[first:last] for first, last in pairwise(places))
 
 
 def _array(values: Any, kind: pyarrow.DataType, count: int) -> pyarrow.Array:
