@@ -5,7 +5,7 @@ words say nothing. Trained on all forms of consistency_training.yaml and consist
 `--fold` leaves out a third of the `fresh` forms (a form and its translation together) and prints precision and recall
 on these, by the rules and by the learned reader. Without it, the packaged file is written.
 
-Run: python examples/medical/make_data.py; python benchmarks/consistency_reader.py [--fold 0]   (12 core-minutes)
+Run: python examples/medical/make_data.py; python benchmarks/consistency_reader.py [--fold 0]   (28 core-minutes)
 """
 
 from __future__ import annotations
