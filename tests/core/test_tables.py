@@ -23,6 +23,7 @@ def test_a_broken_row_is_told_or_raised() -> None:
     assert "broken CSV" in rows[2]
     with pytest.raises(FusionError, match=r"a\.csv, line 2: broken CSV .*; check the quotes of this row\."):
         list(whole_table("a.csv", text, ","))
+    assert dict(table_rows('"d" e', "\t"))[1] == "broken CSV ('a tab' expected after '\"')"
 
 
 def test_a_long_field_is_read() -> None:

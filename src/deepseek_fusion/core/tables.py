@@ -30,7 +30,8 @@ def table_rows(
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, f"broken CSV ({error})"
+            said = str(error).replace("\t", "a tab")  # it names the delimiter
+            yield line, f"broken CSV ({said})"
 
 
 def whole_table(place: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
