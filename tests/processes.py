@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -86,3 +87,10 @@ def train(
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     with Run(work) as opened, listen(EventLog(work / "events.jsonl")):
         opened.step(train_adapter, section, model, lessons, replay)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def test_two_processes_have_the_gradients_of_one(
     model = source(architecture)
     take_steps(tmp_path / "one", model, way, 0, None)
     both = [tmp_path / f"two-{number}" for number in range(2)]
-    port = free_port()
+    port = processes.free_port()
     started = [
         processes.start(take_steps, folder, model, way, number, port, output=folder)
         for number, folder in enumerate(both)
@@ -147,12 +146,6 @@ def samples(language: Language) -> list[Sample]:
 def report(folder: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     return told
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_the_way_is_no_part_of_a_key() -> None:

@@ -18,7 +18,7 @@ _BIN = 7  # bits
 BINS = 1 << _BIN
 _RECALL = 0.99  # of pairs at the threshold
 _AT_ONCE = 4096  # pairs that are compared at a time
-_TOGETHER, _PROBES = 8, 64  # probes of all texts, and most at once
+_PROBES = 64  # at once
 
 
 def signatures(words: Words) -> Signatures:
@@ -30,29 +30,18 @@ def signatures(words: Words) -> Signatures:
     full_NB = np.zeros((words.size, BINS), np.bool_)
     values_NB.reshape(-1)[cells] = smallest.astype(np.uint16)
     full_NB.reshape(-1)[cells] = True
-    # An empty bin borrows from a full one, chosen by its own number alone: first in all texts, then where it is missing
-    wants_NB = ~full_NB & full_NB.any(1, keepdims=True)
-    own_NB = values_NB.copy()
-    for chosen in _chosen(np.arange(BINS), 0, _TOGETHER):
-        found_NB = wants_NB & full_NB.take(chosen, axis=1)
-        np.copyto(values_NB, own_NB.take(chosen, axis=1), where=found_NB)
-        wants_NB ^= found_NB
-    rows, bins = np.nonzero(wants_NB)
-    probe, more = _TOGETHER, _TOGETHER
+    rows, bins = np.nonzero(~full_NB & full_NB.any(1, keepdims=True))
+    probe, more = 0, 1
     while len(rows):
-        chosen_PK = _chosen(bins, probe, more)
+        # An empty bin borrows from a full one, by its own number alone; the fewer still ask, the more at once
+        probes = np.arange(probe, probe + more)[:, None]
+        chosen_PK = (mixed((bins + BINS * probes).astype(np.uint64)) % BINS).astype(np.int64)
         full_PK = full_NB.reshape(-1).take(rows * BINS + chosen_PK)
         first, found = full_PK.argmax(0), full_PK.any(0)
         chosen = chosen_PK[first, np.arange(len(rows))][found]
-        values_NB[rows[found], bins[found]] = own_NB[rows[found], chosen]
+        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen]
         rows, bins, probe, more = rows[~found], bins[~found], probe + more, min(2 * more, _PROBES)
     return values_NB
-
-
-def _chosen(bins: Places, probe: int, more: int) -> Places:
-    """[P, K] the bins that each bin asks from a probe on."""
-    probes = np.arange(probe, probe + more)[:, None]
-    return (mixed((bins + BINS * probes).astype(np.uint64)) % BINS).astype(np.int64)
 
 
 def similarity(first: Signatures, second: Signatures) -> npt.NDArray[np.float64]:

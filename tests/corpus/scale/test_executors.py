@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import processes
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.settings.filtering import CorpusConfig, DomainConfig
@@ -99,8 +100,8 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (place / "slurm.conf").write_text(f"""
         ClusterName=test
         SlurmctldHost={node}(127.0.0.1)
-        SlurmctldPort={free_port()}
-        SlurmdPort={free_port()}
+        SlurmctldPort={processes.free_port()}
+        SlurmdPort={processes.free_port()}
         SlurmUser={user}
         SlurmdUser={user}
         AuthType=auth/none
@@ -127,13 +128,6 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             for daemon in daemons:
                 daemon.terminate()
                 daemon.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def wait_for_idle_node(log: Path) -> None:
