@@ -34,12 +34,13 @@ from deepseek_fusion.corpus.filters.domain import Frequencies, OffDomain
 from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
 from deepseek_fusion.corpus.funnel.page import SCORES, Scores, write_funnel
 from deepseek_fusion.corpus.ledger import SCORED, Ledger, ledger
-from deepseek_fusion.corpus.minhash import BINS, Signatures
+from deepseek_fusion.corpus.minhash import BINS, Signatures, shingles
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
 from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
 from deepseek_fusion.corpus.shards import Shards
+from deepseek_fusion.corpus.words import Hashes, Places, Words
 from deepseek_fusion.knowledge.sources.readers import read_knowledge
 
 HELD_OUT_EVERY = 20
@@ -67,7 +68,7 @@ Reading = Callable[[Shards], None]
 """Does all jobs that are not done."""
 
 
-@stage("corpus", version=5, resumable=True)  # raise it with the packaged judge, too
+@stage("corpus", version=6, resumable=True)  # raise it with the packaged judge, too
 def build_corpus(
     out: Path,
     section: CorpusConfig,
@@ -167,6 +168,14 @@ class _Store:
             for number in range(0, reader.num_record_batches, every):
                 yield StoredBatch(reader.get_batch(number), self.starts[number])
 
+    def shingles(self, numbers: Places) -> Iterator[Hashes]:
+        """The 5-grams of some documents, which are read again."""
+        batches = np.searchsorted(self.starts, numbers, "right") - 1
+        with pyarrow.memory_map(str(self.path)) as source, pyarrow.ipc.open_file(source) as reader:  # a few pages of it
+            for batch in np.unique(batches).tolist():
+                texts = reader.get_batch(batch).column("text")
+                yield from shingles(Words(texts.take(numbers[batches == batch] - self.starts[batch]).to_pylist()))
+
     def take_signatures(self) -> Signatures:
         """[N, 128], once: they are the most of what is in memory."""
         table = np.empty((len(self.places), BINS), np.uint16)
@@ -182,7 +191,7 @@ class _Comparing:
     """The filters that compare a text with others, and their scores."""
 
     def __init__(self, section: CorpusConfig, store: _Store, terms: Source | None, seeds: Source | None) -> None:
-        self.near = NearDuplicate(store.take_signatures(), store.places, section.near_duplicate)
+        self.near = NearDuplicate(store.take_signatures(), store.places, section.near_duplicate, store.shingles)
         self.domain: OffDomain | None = None
         if terms or seeds:
             frequencies = Frequencies()

@@ -2,22 +2,34 @@
 
 One permutation hashing (Li, Owen and Zhang 2012, arXiv 1208.1259) with optimal densification (Shrivastava 2017,
 arXiv 1703.04664), of which 16 bits a bin are kept (b-bit minwise hashing, Li and König 2010, arXiv 0910.3349): each
-5-gram is hashed once, a signature takes 256 bytes, and the same text has the same one in every process.
+5-gram is hashed once, a signature takes 256 bytes, and the same text has the same one in every process. Where the
+estimate cannot tell on which side of the threshold a pair is, the 5-grams themselves are compared.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from deepseek_fusion.corpus.words import TEXT_BITS, Places, Words, mixed
+from deepseek_fusion.corpus.words import TEXT_BITS, Hashes, Places, Words, mixed
 
 Signatures = npt.NDArray[np.uint16]
+Scores = npt.NDArray[np.float64]
 
 _BIN = 7  # bits
 BINS = 1 << _BIN
+Shingles = Callable[[Places], Iterator[Hashes]]
+"""For the numbers of texts, in order, the set of 5-grams of each, as `shingles` has them."""
+
 _RECALL = 0.99  # of pairs at the threshold
+_SURE = 2.0  # standard errors of the estimate
 _AT_ONCE = 4096  # pairs that are compared at a time
+_COUNTED_AT_ONCE = 512  # whose 5-grams are in memory
+_MOST = 4  # pairs of a text that are counted
+_LONGEST = 1 << 13  # 5-grams of a text; with more, similarity is told to half a hundredth
 _PROBES = 64  # at once
 
 
@@ -44,26 +56,39 @@ def signatures(words: Words) -> Signatures:
     return values_NB
 
 
-def similarity(first: Signatures, second: Signatures) -> npt.NDArray[np.float64]:
+def shingles(words: Words) -> list[Hashes]:
+    """The hashes of the different 5-grams of each text, in order; of a long text the smallest 8,192."""
+    bits = np.uint64(64 - TEXT_BITS)
+    grams = words.fives[_firsts(words.fives)]
+    ends = np.searchsorted(grams, np.arange(1, words.size, dtype=np.uint64) << bits)
+    parts = np.split(grams & ((np.uint64(1) << bits) - np.uint64(1)), ends)[: words.size]
+    return [part[:_LONGEST] for part in parts]
+
+
+def similarity(first: Signatures, second: Signatures) -> Scores:
     """Estimated Jaccard similarity of each pair: the share of equal bins."""
-    equal: npt.NDArray[np.float64] = (first == second).mean(-1)
+    equal: Scores = (first == second).mean(-1)
     return equal
 
 
-def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places, npt.NDArray[np.float64]]:
+def near_duplicates(signatures_NB: Signatures, threshold: float, shingles_of: Shingles) -> tuple[Places, Scores]:
     """For each text the most similar earlier one that stays, or -1, and the similarity.
 
-    Where the similarity reaches the threshold, the text is a duplicate and does not stay.
+    Where the similarity reaches the threshold, the text is a duplicate and does not stay. An estimate within two
+    standard errors of the threshold decides nothing: the 5-grams do.
 
     Args:
         signatures_NB: of the texts in order.
-        threshold: estimated Jaccard similarity.
+        threshold: Jaccard similarity.
+        shingles_of: asked for texts of pairs near the threshold.
     """
     nearest, best = np.full(len(signatures_NB), -1), np.zeros(len(signatures_NB))
     staying = np.arange(len(signatures_NB))
+    counting = _Counting(threshold, shingles_of)
     while True:
         # What one round takes away is no candidate in the next, which may find others for what is left.
         texts, others, scores = _compared(signatures_NB, staying, _rows(threshold))
+        scores = counting.settled(staying[texts], staying[others], scores)
         goes = np.zeros(len(staying), bool)
         alike = np.flatnonzero(scores >= threshold)
         for text, other in zip(texts[alike].tolist(), others[alike].tolist(), strict=True):  # in the order of the texts
@@ -77,7 +102,7 @@ def near_duplicates(signatures_NB: Signatures, threshold: float) -> tuple[Places
         staying = staying[~goes]
 
 
-def _compared(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, Places, npt.NDArray[np.float64]]:
+def _compared(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, Places, Scores]:
     """Pairs (text, earlier text) that share a band, in order, as numbers among the staying ones, and the similarity."""
     pairs = np.zeros(0, np.int64)
     for start in range(0, BINS, rows):
@@ -89,6 +114,48 @@ def _compared(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Pl
         part = slice(place, place + _AT_ONCE)
         scores[part] = similarity(signatures_NB[staying[texts[part]]], signatures_NB[staying[others[part]]])
     return texts, others, scores
+
+
+class _Counting:
+    """Counts the 5-grams that two texts share, where the estimate says too little; of each pair once."""
+
+    def __init__(self, threshold: float, shingles_of: Shingles) -> None:
+        self.threshold, self.shingles_of = threshold, shingles_of
+        self.unsure = _SURE * math.sqrt(threshold * (1 - threshold) / BINS)
+        self.known: dict[tuple[int, int], float] = {}
+
+    def settled(self, texts: Places, others: Places, scores: Scores) -> Scores:
+        """The similarities of pairs in order; 0 where one near the threshold need not be known.
+
+        That is so if the text has a pair well above it, or was counted with those that seem most alike.
+        """
+        near = abs(scores - self.threshold) <= self.unsure
+        asked = np.flatnonzero(near & ~np.isin(texts, texts[scores > self.threshold + self.unsure]))
+        asked = asked[np.lexsort((-scores[asked], texts[asked]))]
+        firsts = _firsts(texts[asked])
+        asked = asked[np.arange(len(asked)) - np.repeat(firsts, np.diff(firsts, append=len(asked))) < _MOST]
+        pairs = list(zip(texts[asked].tolist(), others[asked].tolist(), strict=True))
+        self._count([pair for pair in pairs if pair not in self.known])
+        scores = np.where(near, 0, scores)
+        scores[asked] = [self.known[pair] for pair in pairs]
+        return scores
+
+    def _count(self, pairs: Sequence[tuple[int, int]]) -> None:
+        for place in range(0, len(pairs), _COUNTED_AT_ONCE):
+            part = pairs[place : place + _COUNTED_AT_ONCE]
+            numbers = np.unique(part)
+            grams = dict(zip(numbers.tolist(), self.shingles_of(numbers), strict=True))
+            for pair in part:
+                both = np.sort(np.concatenate([grams[number] for number in pair]))
+                # Of long texts the smallest hashes are a sample (Broder 1997), and of their union no more than those
+                union = _firsts(both)[: _LONGEST + 1]
+                times = np.diff(union, append=len(both) if len(union) <= _LONGEST else [])
+                self.known[pair] = float(np.mean(times == 2)) if len(union) else 1.0
+
+
+def _firsts(ordered: Hashes | Places) -> Places:
+    """Where each value of an ordered table stands for the first time."""
+    return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
 
 
 def _candidates(band_NR: Signatures) -> tuple[Places, Places]:

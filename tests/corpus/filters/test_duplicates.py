@@ -5,6 +5,7 @@ import pytest
 from deepseek_fusion.corpus.documents import Document
 from deepseek_fusion.corpus.filters.base import Batch
 from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
+from deepseek_fusion.corpus.minhash import shingles
 
 ENGLISH = "Gout is a painful disease of the joints that is caused by crystals of uric acid in the blood. " * 3
 CHINESE = "痛风是一种由单钠尿酸盐沉积所致的晶体相关性关节病，与嘌呤代谢紊乱及尿酸排泄减少直接相关。" * 3
@@ -22,7 +23,8 @@ def test_exact_duplicates_name_the_first() -> None:
 def test_near_duplicates_name_the_first(text: str, change: tuple[str, str]) -> None:
     texts = [text, text.replace(*change, 1), "".join(sorted(text))]
     batch = Batch([Document(f"{number}.txt", each) for number, each in enumerate(texts)])
-    near = NearDuplicate(batch.signatures, [document.place for document in batch.documents], 0.5)
+    grams = shingles(batch.words)
+    near = NearDuplicate(batch.signatures, batch.places, 0.5, lambda numbers: (grams[number] for number in numbers))
     first, second, third = near.reasons(batch)
     assert first is None
     assert third is None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepseek_fusion.corpus.filters.base import Batch, Filter, Reason
-from deepseek_fusion.corpus.minhash import Signatures, near_duplicates
+from deepseek_fusion.corpus.minhash import Shingles, Signatures, near_duplicates
 
 
 class ExactDuplicate(Filter):
@@ -35,15 +35,18 @@ class NearDuplicate(Filter):
     Args:
         signatures_NB: of all documents in order.
         places: of all documents, to name them.
-        threshold: estimated Jaccard similarity.
+        threshold: Jaccard similarity.
+        shingles_of: 5-grams of documents by their numbers, asked for where signatures cannot decide.
     """
 
     name: ClassVar[str] = "near_duplicate"
 
-    def __init__(self, signatures_NB: Signatures, places: Sequence[str], threshold: float) -> None:
+    def __init__(
+        self, signatures_NB: Signatures, places: Sequence[str], threshold: float, shingles_of: Shingles
+    ) -> None:
         self.threshold = threshold
         self.places = places
-        self.nearest, self.similarity = near_duplicates(signatures_NB, threshold)
+        self.nearest, self.similarity = near_duplicates(signatures_NB, threshold, shingles_of)
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Name the most similar earlier document."""
