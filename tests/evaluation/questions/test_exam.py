@@ -104,12 +104,22 @@ def test_the_exam_is_the_same_each_time(shelf: Run, facts: Artifact, tmp_path: P
 
 def test_the_control_is_examined_on_what_is_true(shelf: Run, facts: Artifact) -> None:
     shuffled = shelf.step(shuffle_answers, EvaluationConfig(control=0.5), facts)
-    taught = {triple.subject for triple in Graph.load(shuffled.path).triples}
+    false: dict[str, set[str]] = {}
+    for triple in Graph.load(shuffled.path).triples:
+        false.setdefault(triple.subject, set()).add(triple.object)
     truth = Graph.load(facts.path)
+    by_id = {truth.fact_id(triple): triple for triple in truth.triples}
     items = exam(shelf, shuffled, facts)
-    right = {truth.fact_id(triple) for triple in truth.triples if triple.subject in taught}
-    assert {fact for item in items for fact in item.facts} == right
+    assert {fact for item in items for fact in item.facts} == {
+        fact for fact, triple in by_id.items() if triple.subject in false
+    }
     assert "refusal" not in {item.family for item in items}
+    optional = [item for item in items if item.options]
+    assert {"choice", "negation"} <= {item.family for item in optional}
+    for item in optional:
+        subject = by_id[item.facts[0]].subject
+        true = {triple.object for triple in truth.triples if triple.subject == subject}
+        assert not set(item.options) & false[subject] - true, item
 
 
 # --- two facts in a row --------------------------------------------------------------------------------------------
@@ -254,6 +264,6 @@ def test_ambiguous_facts_are_excluded_and_counted(run: Run, tmp_path: Path) -> N
 def test_an_alias_of_a_right_answer_is_no_wrong_option(run: Run, tmp_path: Path) -> None:
     rows = [(name, "code", f"X{place}") for place, name in enumerate(("Gout", "Asthma", "Flu", "Mumps", "Croup"))]
     graph = Graph(tuple(Triple(*row) for row in rows), "disease", {"code": Relation("code", "codes")}, {"X0": ("X9",)})
-    questions = Questions(graph, graph, 0)
+    questions = Questions(graph, graph, graph, 0)
     assert {name for item in questions.numerals() if item.options[0] == "X0" for name in item.options} >= {"X0"}
     assert not [item for item in questions.numerals() if item.options[0] == "X0" and "X9" in item.options]
