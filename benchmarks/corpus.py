@@ -138,7 +138,7 @@ def _compared(documents: int, rounds: int) -> list[Row]:
         holds=rates[0] / rates[1] >= RATIO,
         n=documents,
         interval=(single[0], single[-1]),
-        note=f"medians of {rounds} rounds (of ours the mean of four runs in each); interval: lowest and highest ratio of one round",
+        note=f"medians of {rounds} rounds, in each four runs of ours; interval: lowest and highest ratio of one round",
     )
     return [speed, *_quality(planted, dropped)]
 
