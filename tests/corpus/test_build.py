@@ -172,3 +172,46 @@ def test_a_folder_of_everything_that_can_go_wrong(tmp_path: Path) -> None:
     for name, reason in wanted.items():
         assert reason in rejected[name], name
     assert read_json(out / "summary.json")["kept"] == 1
+
+
+@pytest.mark.parametrize("other", ["more.txt", "more.html"])  # the second one is read by processes
+def test_notes_do_not_name_patients_that_another_file_tells_of(tmp_path: Path, other: str) -> None:
+    patients = [
+        {"resourceType": "Patient", "id": "p1", "name": [{"family": "Okafor", "given": ["Adaeze"]}]},
+        {"resourceType": "Patient", "id": "p2", "name": [{"text": "欧阳若兮"}], "telecom": [{"value": "ext. 77-81"}]},
+        {"resourceType": "Patient", "id": "p3", "name": [{"given": 5}, 7], "address": [{"line": None}]},
+    ]
+    notes = [
+        ("Patient/p1", "Adaeze Okafor came back with a painful and swollen toe; the uric acid in the blood was high."),
+        (
+            "https://ehr.example/fhir/Patient/p2",
+            "欧阳若兮诉右足第一跖趾关节红肿热痛三天，血尿酸偏高，给予别嘌醇，电话ext. 77-81随访，两周后复诊。",
+        ),
+        (
+            "urn:uuid:p1",
+            "Okafor slept well, the toe hurts less, and the medication stays the same until the next visit.",
+        ),
+        (
+            "Patient/p9",
+            "Okafor is a town here, and nobody knows the patient whom this note is about; the toe was swollen.",
+        ),
+    ]
+    rows = [
+        {"resourceType": "Observation", "subject": {"reference": subject}, "note": [{"text": text}]}
+        for subject, text in notes
+    ]
+    folder = tmp_path / "导出"
+    folder.mkdir()
+    (folder / "Observation.ndjson").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (folder / "Patient.ndjson.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, patients)).encode()))
+    (folder / other).write_text(GOUT, encoding="utf-8")
+    out = tmp_path / "out"
+    out.mkdir()
+    build_corpus(out, CorpusConfig(), Source((".",), folder))
+    texts = [row["text"] for name in ("documents", "held_out") for row in read_parquet(out / f"{name}.parquet")]
+    assert len(texts) == len(notes) + 1
+    told = "\n".join(texts)
+    assert "Adaeze" not in told
+    assert "欧阳若兮" not in told
+    assert "77-81" not in told
+    assert [line for line in told.splitlines() if "Okafor" in line] == [notes[3][1]]

@@ -27,6 +27,8 @@ from deepseek_fusion.corpus.filters.semantic import Incoherent, Judged, Mismatch
 from deepseek_fusion.corpus.minhash import BINS, Signatures
 from deepseek_fusion.corpus.personal import Mask
 from deepseek_fusion.corpus.readers.files import read_documents
+from deepseek_fusion.corpus.readers.formats.fhir import Patients
+from deepseek_fusion.corpus.readers.opening import Opened
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
 from deepseek_fusion.corpus.words import Places
@@ -81,15 +83,25 @@ class Rows:
         section: what to read, mask and filter.
         exams: files of questions to keep clear of.
         judge: the model of the semantic level; the packaged one if absent.
+        patients: files with the patients that other files refer to.
 
     Raises:
-        FusionError: an exam or the judge cannot be read.
+        FusionError: an exam, the judge or a file of patients cannot be read.
     """
 
-    def __init__(self, section: CorpusConfig, exams: Sequence[File], judge: Path | None = None) -> None:
+    def __init__(
+        self,
+        section: CorpusConfig,
+        exams: Sequence[File],
+        judge: Path | None = None,
+        patients: Sequence[File] = (),
+    ) -> None:
         semantic = section.semantic
         self.fields = Fields(section.text_field, section.keep_fields, semantic.question_field, semantic.answer_field)
         self.mask = Mask(section.personal)
+        self.patients = Patients()
+        for file in patients:
+            self.patients.learn_file(Opened(file.path, file.name))
         self.has_domain = bool(section.domain.terms or section.domain.seeds)
         self.filters: list[Filter] = [
             *(TooShort(section.min_characters), Damaged(), Repetitive(section.repetition)),
@@ -150,10 +162,11 @@ class Rows:
         return pyarrow.concat_batches((kept, pyarrow.RecordBatch.from_pylist(others, SCHEMA))).take(places)
 
     def _masked(self, document: Document) -> tuple[Document, Counter[str]]:
-        text, found = self.mask(document.text, document.personal)
+        personal = self.patients.resolved(document.personal)
+        text, found = self.mask(document.text, personal)
         if not found and not document.metadata:
             return document, found
-        metadata = {name: self.mask(value, document.personal)[0] for name, value in document.metadata.items()}
+        metadata = {name: self.mask(value, personal)[0] for name, value in document.metadata.items()}
         return Document(document.source, text, document.line, metadata), found
 
     def _judged(self, document: Document, found: Counter[str], rejected: Rejected | None) -> Rejected | None:

@@ -12,6 +12,8 @@ from deepseek_fusion.core.artifacts import writing
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.documents import Rejected
+from deepseek_fusion.corpus.readers.formats.fhir import holds_patients
+from deepseek_fusion.corpus.readers.opening import Opened
 from deepseek_fusion.corpus.rows import SCHEMA, File, unread_rows
 from deepseek_fusion.corpus.workers import jobs_of, read_jobs
 
@@ -42,6 +44,7 @@ class Shards:
         self.section = section
         self.exams = list(exams)
         self.judge = judge
+        self.patients = [file for file in files if holds_patients(Opened(file.path, file.name))]
         folder.mkdir(parents=True, exist_ok=True)
 
     def missing(self) -> list[int]:
@@ -54,7 +57,8 @@ class Shards:
         Raises:
             FusionError: a file or an exam may not be opened, or a package of the `text` extra is needed and missing.
         """
-        answers = read_jobs([self.jobs[number] for number in numbers], self.section, self.exams, self.judge, processes)
+        jobs = [self.jobs[number] for number in numbers]
+        answers = read_jobs(jobs, self.section, self.exams, self.judge, self.patients, processes)
         for place, found in groupby(answers, key=lambda answer: answer[0]):
             with writing(self._path(numbers[place])) as file, pyarrow.ipc.new_file(file, SCHEMA) as writer:
                 for _, answer in found:

@@ -36,7 +36,8 @@ def main() -> None:
     try:
         settings = json.loads(sys.stdin.readline())
         judge = settings["judge"] and Path(settings["judge"])
-        rows = Rows(CorpusConfig(**settings["section"]), _files(settings["exams"]), judge)
+        exams, patients = _files(settings["exams"]), _files(settings["patients"])
+        rows = Rows(CorpusConfig(**settings["section"]), exams, judge, patients)
         for line in sys.stdin:
             for number, batch in rows.of(_files(json.loads(line))):
                 send(out, BEGUN if batch is None else ROWS, number, b"" if batch is None else packed(batch))

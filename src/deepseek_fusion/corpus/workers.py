@@ -59,6 +59,7 @@ def read_jobs(
     section: CorpusConfig,
     exams: Sequence[File],
     judge: Path | None = None,
+    patients: Sequence[File] = (),
     processes: int | None = None,
     patience: float = PATIENCE,
 ) -> Iterator[tuple[int, Read | None]]:
@@ -71,12 +72,17 @@ def read_jobs(
     """
     files = [file for job in jobs for file in job]
     if not needs_processes(files):
-        here = Rows(section, exams, judge)
+        here = Rows(section, exams, judge, patients)
         for number, job in enumerate(jobs):
             yield from ((number, rows) for _, rows in here.of(job) if rows is not None)
             yield number, None
         return
-    settings = {"section": dict(as_tree(section)), "exams": _named(exams), "judge": judge and str(judge.absolute())}
+    settings = {
+        "section": dict(as_tree(section)),
+        "exams": _named(exams),
+        "judge": judge and str(judge.absolute()),
+        "patients": _named(patients),
+    }
     processes = processes or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     crew = _Crew(jobs, settings, patience)
     crew.start(min(processes, len(jobs)))

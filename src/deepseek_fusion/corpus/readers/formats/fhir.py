@@ -7,27 +7,40 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from deepseek_fusion.corpus.documents import Document, unread
 from deepseek_fusion.corpus.readers.decoding import decode
 from deepseek_fusion.corpus.readers.formats.html import html_text
-from deepseek_fusion.corpus.readers.opening import MOST_LINE
+from deepseek_fusion.corpus.readers.opening import MOST_LINE, Opened, UnreadableError
 from deepseek_fusion.corpus.readers.reader import Reading
 
 _WORDS = ("conclusion", "summary", "description")
 _MOST_PATIENTS = 200_000
+_LINES = {".jsonl", ".ndjson"}
+_KIND = re.compile(rb'"resourceType"\s*:\s*"(\w+)"')
+REFERENCE = "reference"
+"""Kind of what stands for a patient whom the file does not tell of."""
 
 Resource = dict[str, Any]
 
 
 class Patients:
-    """What would identify each patient of a file, as (kind, value), by reference."""
+    """What would identify each patient, as (kind, value), by reference."""
 
     def __init__(self) -> None:
         self.known: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def learn_file(self, file: Opened) -> None:
+        """Remember the patients of a file that others refer to; what cannot be read of it is passed over."""
+        with suppress(UnreadableError):
+            for resource in _resources(file):
+                self.learn(resource)
 
     def learn(self, resource: Resource) -> None:
         """Remember a Patient resource."""
@@ -35,11 +48,47 @@ class Patients:
             self.known[f"Patient/{resource.get('id')}"] = tuple(dict.fromkeys(_identifying(resource)))
 
     def of(self, resource: Resource) -> tuple[tuple[str, str], ...]:
-        """What identifies the subject of a resource; of all if it names none."""
-        reference = next((_object(resource, role).get("reference") for role in ("subject", "patient")), None)
-        if isinstance(reference, str) and reference in self.known:
+        """What identifies the subject of a resource; while nobody of that name is known, the reference."""
+        references = (_object(resource, role).get("reference") for role in ("subject", "patient"))
+        reference = next((_local(each) for each in references if isinstance(each, str)), None)
+        if reference in self.known:
             return self.known[reference]
-        return tuple(pair for pairs in self.known.values() for pair in pairs) if len(self.known) == 1 else ()
+        alone = tuple(pair for pairs in self.known.values() for pair in pairs) if len(self.known) == 1 else ()
+        return (*alone, (REFERENCE, reference)) if reference else alone
+
+    def resolved(self, personal: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """The same with what is known in place of references."""
+        if all(kind != REFERENCE for kind, _ in personal):
+            return personal
+        parts = (self.known.get(value, ()) if kind == REFERENCE else ((kind, value),) for kind, value in personal)
+        return tuple(pair for part in parts for pair in part)
+
+
+def holds_patients(file: Opened) -> bool:
+    """Whether a file begins with a Patient, as the one of a bulk export does to which all its other files refer."""
+    if not {".json", *_LINES} & _suffixes(file):
+        return False
+    with suppress(UnreadableError):
+        kind = _KIND.search(next(file.blocks(), b""))
+        return kind is not None and kind[1] == b"Patient"
+    return False
+
+
+def _resources(file: Opened) -> Iterator[Resource]:
+    for text in (line for _, line in file.lines()) if _LINES & _suffixes(file) else iter((file.whole(),)):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(text or b"")
+            if isinstance(value, dict):
+                yield value
+
+
+def _suffixes(file: Opened) -> set[str]:
+    return {suffix.lower() for suffix in file.path.suffixes}
+
+
+def _local(reference: str) -> str:
+    """`Patient/1` for a reference on whatever server, or to an entry of a bundle."""
+    return f"Patient/{re.split('[/:]', reference)[-1]}"
 
 
 def fhir_documents(
@@ -128,15 +177,15 @@ def _about(resource: Resource) -> dict[str, str]:
 
 def _identifying(patient: Resource) -> Iterator[tuple[str, str]]:
     for name in _list(patient, "name"):
-        given = [part for part in name.get("given", ()) if isinstance(part, str)]
+        given = _strings(name, "given")
         family = str(name.get("family") or "")
         whole = (name.get("text"), " ".join((*given, family)), f"{family}{''.join(given)}", family, *given)
         yield from (("name", part.strip()) for part in whole if isinstance(part, str))
     for key, kind in (("identifier", "id"), ("telecom", "phone")):
         yield from ((kind, part["value"]) for part in _list(patient, key) if isinstance(part.get("value"), str))
     for address in _list(patient, "address"):
-        lines = [line for line in address.get("line", ()) if isinstance(line, str)]
-        yield from (("address", line) for line in (*lines, address.get("text")) if isinstance(line, str))
+        lines = (*_strings(address, "line"), address.get("text"))
+        yield from (("address", line) for line in lines if isinstance(line, str))
     if isinstance(patient.get("birthDate"), str):
         yield "birth", patient["birthDate"]
 
@@ -149,3 +198,8 @@ def _object(resource: Resource, key: str) -> Resource:
 def _list(resource: Resource, key: str) -> list[Resource]:
     value = resource.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _strings(resource: Resource, key: str) -> list[str]:
+    value = resource.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
