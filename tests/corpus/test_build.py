@@ -192,8 +192,8 @@ def test_notes_do_not_name_patients_that_another_file_tells_of(tmp_path: Path, o
             "Okafor slept well, the toe hurts less, and the medication stays the same until the next visit.",
         ),
         (
-            "Patient/p9",
-            "Okafor is a town here, and nobody knows the patient whom this note is about; the toe was swollen.",
+            "Group/p1",
+            "Okafor is a town here, and this note is about a group, not the patient of that number; toes hurt.",
         ),
     ]
     rows = [

@@ -24,6 +24,7 @@ _WORDS = ("conclusion", "summary", "description")
 _MOST_PATIENTS = 200_000
 _LINES = {".jsonl", ".ndjson"}
 _KIND = re.compile(rb'"resourceType"\s*:\s*"(\w+)"')
+_PATIENT = re.compile(r"^(?:(?:.*/)?Patient/|urn:uuid:)([^/]+).*")
 REFERENCE = "reference"
 """Kind of what stands for a patient whom the file does not tell of."""
 
@@ -41,6 +42,8 @@ class Patients:
         with suppress(UnreadableError):
             for resource in _resources(file):
                 self.learn(resource)
+                if len(self.known) == _MOST_PATIENTS:
+                    break
 
     def learn(self, resource: Resource) -> None:
         """Remember a Patient resource."""
@@ -87,8 +90,8 @@ def _suffixes(file: Opened) -> set[str]:
 
 
 def _local(reference: str) -> str:
-    """`Patient/1` for a reference on whatever server, or to an entry of a bundle."""
-    return f"Patient/{re.split('[/:]', reference)[-1]}"
+    """`Patient/1` for a reference on whatever server, or to an entry of a bundle; any other one as it is."""
+    return _PATIENT.sub(r"Patient/\1", reference)
 
 
 def fhir_documents(
