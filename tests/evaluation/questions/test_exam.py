@@ -254,6 +254,6 @@ def test_ambiguous_facts_are_excluded_and_counted(run: Run, tmp_path: Path) -> N
 def test_an_alias_of_a_right_answer_is_no_wrong_option(run: Run, tmp_path: Path) -> None:
     rows = [(name, "code", f"X{place}") for place, name in enumerate(("Gout", "Asthma", "Flu", "Mumps", "Croup"))]
     graph = Graph(tuple(Triple(*row) for row in rows), "disease", {"code": Relation("code", "codes")}, {"X0": ("X9",)})
-    questions = Questions(graph, graph, 0)
+    questions = Questions(graph, graph, graph, 0)
     assert {name for item in questions.numerals() if item.options[0] == "X0" for name in item.options} >= {"X0"}
     assert not [item for item in questions.numerals() if item.options[0] == "X0" and "X9" in item.options]

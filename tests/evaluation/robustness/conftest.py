@@ -34,7 +34,7 @@ def small_graph(language: str) -> Graph:
 
 def exam_items(language: str) -> list[Item]:
     graph = small_graph(language)
-    return [item for item in Questions(graph, graph, 0).written() if item.family == "question"]
+    return [item for item in Questions(graph, graph, graph, 0).written() if item.family == "question"]
 
 
 def exam_questions(language: str) -> list[Question]:

@@ -21,7 +21,7 @@ SHARED_OBJECT = "a name of the answer is also a name of another answer"
 SHARED_SUBJECT = "a name of the subject is also a name of another subject"
 
 
-@stage("exam", version=3)
+@stage("exam", version=4)
 def write_exam(out: Path, section: EvaluationConfig, graph: Artifact, truth: Artifact) -> None:
     """Write `exam.jsonl` on the facts of `truth` about the subjects of `graph`, and `summary.json`.
 
@@ -30,11 +30,12 @@ def write_exam(out: Path, section: EvaluationConfig, graph: Artifact, truth: Art
     """
     whole = Graph.load(truth.path)
     refused = excluded(whole)
-    subjects = set(Graph.load(graph.path).subjects)
+    taught = Graph.load(graph.path)
+    subjects = set(taught.subjects)
     asked = whole.with_triples(
         triple for triple in whole.triples if triple.subject in subjects and triple not in refused
     )
-    questions = Questions(asked, whole, section.seed)
+    questions = Questions(asked, whole, taught, section.seed)
     items = [*questions.written(), *questions.reversed(), *questions.multihop()]
     items += [*questions.choices(), *questions.negations(), *questions.numerals()]
     if graph.key == truth.key:

@@ -68,10 +68,15 @@ def chance(items: Iterable[Item]) -> float | None:
 
 @dataclass(frozen=True)
 class Questions:
-    """Every family on the facts `asked`; what is true or false is told by `whole`, which holds them."""
+    """Every family on the facts `asked`; what is true or false is told by `whole`, which holds them.
+
+    No wrong option is an answer that the model was `taught` for the subject: a control that learned false ones would
+    find it the likeliest, and its score tell of the options. For all others that is what is true.
+    """
 
     asked: Graph
     whole: Graph
+    taught: Graph
     seed: int
 
     def written(self) -> Iterator[Item]:
@@ -143,7 +148,7 @@ class Questions:
         """An answer with digits against three that differ from it by little and are not true of the subject."""
         rng = random.Random(self.seed)
         for index, group in enumerate(self.asked.forward()):
-            taken = self._true[group.anchor, group.relation]
+            taken = self._taken[group.anchor, group.relation]
             for number, answer in enumerate(group.answers):
                 near = near_misses(answer, self._numbered[group.relation], rng)
                 options = [answer, *itertools.islice((name for name in near if fold(name) not in taken), DISTRACTORS)]
@@ -183,15 +188,15 @@ class Questions:
         }
 
     @cached_property
-    def _true(self) -> dict[tuple[str, str], set[str]]:
-        """Folded names of everything that is true of a (subject, relation)."""
+    def _taken(self) -> dict[tuple[str, str], set[str]]:
+        """Folded names of everything that is true of a (subject, relation), or was taught."""
         found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for triple in self.whole.triples:
+        for triple in (*self.whole.triples, *self.taught.triples):
             found[triple.subject, triple.relation].update(map(fold, self.whole.names_of(triple.object)))
         return found
 
     def _wrong(self, group: Group) -> list[str]:
-        taken = self._true[group.anchor, group.relation]
+        taken = self._taken[group.anchor, group.relation]
         return [name for name, names in self._objects[group.relation].items() if taken.isdisjoint(names)]
 
     def _item(self, name: str, family: Family, graph: Graph, group: Group, template: str) -> Item:
