@@ -9,7 +9,8 @@ answer in the shuffling, so a model that learned it well can score below chance;
 
 An answer is well-formed if it is a list of names of the right type (objects of the relation, or subjects) and nothing
 else; a code with the letters and digits of a known one is of the right type. A sentence to continue has no end, so what
-stands after the first full stop, and the item that the length limit cuts, are not looked at there.
+stands after the first full stop, and the item that the length limit cuts, are not looked at there. To decline is a
+form that both models are taught, too: how often it stands in the note, and form is that of the other answers.
 
 Leaks and merges: see leaks.py and merges.py.
 
@@ -26,7 +27,7 @@ import argparse
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,7 @@ from deepseek_fusion.evaluation.questions.families import FAMILIES, Family, Item
 from deepseek_fusion.evaluation.statistics.rates import Rate, rate
 from deepseek_fusion.knowledge.graph import Graph, Triple
 from deepseek_fusion.knowledge.language import fold
-from deepseek_fusion.knowledge.matching import is_listed
+from deepseek_fusion.knowledge.matching import is_declined, is_listed
 from deepseek_fusion.knowledge.phrase import SEPARATOR, askable_backward, join
 from deepseek_fusion.models.source import find_model
 from deepseek_fusion.pipeline import teach
@@ -218,6 +219,8 @@ def shuffled_rows(lessons: Sequence[Taught], seeds: tuple[int, ...]) -> list[Row
                     n=int(ours["n"]),
                     seeds=seeds,
                     interval=(float(ours["low"]), float(ours["high"])),
+                    note=" and ".join(f"{_declined(own[side] for own in sides):.3f}" for side in (0, 1))
+                    + " declined, of all",
                 )
             )
     return accuracy + form
@@ -238,8 +241,14 @@ def _formed(lessons: Sequence[Taught], sides: Sequence[Answered]) -> Rate:
         (taught.well_formed(item, answer), f"{seed} {taught.subjects(item)[0]}")
         for seed, (taught, answered) in enumerate(zip(lessons, sides, strict=True))
         for item, answer, _ in answered
+        if not is_declined(answer)
     ]
     return rate([well for well, _ in pooled], [cluster for _, cluster in pooled], 2000, 0)
+
+
+def _declined(sides: Iterable[Answered]) -> float:
+    declined = [is_declined(answer) for answered in sides for _, answer, _ in answered]
+    return sum(declined) / len(declined)
 
 
 def _shape(name: str) -> str:
