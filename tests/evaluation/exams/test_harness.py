@@ -92,9 +92,10 @@ def test_our_exam_scores_the_same(
     items = read_exam(run.step(write_exam, EvaluationConfig(refusals=3), facts, facts).path)
     language = load_language(models("llama"))
     tasks = write_exam_tasks(tmp_path / "tasks", items, language)
-    assert len(tasks) == 5
+    written = {item.family for item in items if not item.options}
+    assert len(tasks) == len({item.family for item in items}) > len(written) >= 5
     results, samples = lm_eval(models("llama"), tmp_path / "tasks", tmp_path / "out")
-    for family in ("question", "cloze", "reversed", "refusal"):
+    for family in sorted(written):
         rows = samples[f"fusion_{family}"]
         answers = _answers(language, [row["doc"] for row in rows])
         assert [row["resps"][0][0].strip() for row in rows] == [answer.strip() for answer in answers]
