@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepseek_fusion.corpus.semantic.features import PAIR_COUNTS, PASSAGE_COUNTS, pairs, passages
@@ -35,6 +35,7 @@ def test_full_width_is_folded_and_long_texts_keep_both_ends() -> None:
     assert np.array_equal(long.ids[:15], ends.ids[:15])
 
 
+@example(["\ue001"])  # what stands between texts
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=5))
 def test_any_text_can_be_read(texts: list[str]) -> None:

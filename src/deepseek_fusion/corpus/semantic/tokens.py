@@ -98,7 +98,7 @@ def _codes(texts: Sequence[str], most: int) -> npt.NDArray[np.uint32]:
     """Code points of all texts, one mark between each two; of a long text only what holds enough tokens."""
     reach = 16 * most
     cut = (text if len(text) <= 2 * reach else f"{text[:reach]}\n{text[-reach:]}" for text in texts)
-    marked = (unicodedata.normalize("NFKC", text).replace("\n", _LINE).replace(_BETWEEN, " ") for text in cut)
+    marked = (unicodedata.normalize("NFKC", text).replace("\n", _LINE).replace(_BETWEEN, _LINE) for text in cut)
     return np.frombuffer(_BETWEEN.join(marked).encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
