@@ -17,7 +17,8 @@ from corpus.formats.test_fhir import note
 from corpus.formats.test_parquet import parquet
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.corpus.documents import Document
-from deepseek_fusion.corpus.readers.files import read_documents, suffix_of
+from deepseek_fusion.corpus.readers.files import read_documents
+from deepseek_fusion.corpus.readers.opening import suffix_of
 
 GOUT = "Gout is a painful disease of the joints."
 

@@ -36,7 +36,7 @@ _PROBES = 64  # at once
 def signatures(words: Words) -> Signatures:
     """[N, 128] for each text and bin the smallest hash of a 5-gram that falls into it; zeros for a text of no words."""
     fives, bits = words.fives, np.uint64(64 - TEXT_BITS - _BIN)  # by text and bin, in order
-    smallest = fives[np.flatnonzero(np.append(True, (fives[1:] ^ fives[:-1]) >> bits)[: len(fives)])]
+    smallest = fives[_firsts(fives >> bits)]
     cells = (smallest >> bits).astype(np.int64)
     values_NB = np.zeros((words.size, BINS), np.uint16)
     full_NB = np.zeros((words.size, BINS), np.bool_)

@@ -13,8 +13,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.tables import whole_table
 from deepseek_fusion.corpus.documents import Document, Level
 from deepseek_fusion.corpus.filters.base import Batch, Filter, Reason
-from deepseek_fusion.corpus.readers.files import read_documents, suffix_of
-from deepseek_fusion.corpus.readers.opening import Opened, UnreadableError
+from deepseek_fusion.corpus.readers.files import read_documents
+from deepseek_fusion.corpus.readers.opening import Opened, UnreadableError, suffix_of
 from deepseek_fusion.corpus.words import Hashes, Words
 from deepseek_fusion.knowledge.language import language_of
 

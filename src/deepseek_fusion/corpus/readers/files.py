@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from deepseek_fusion.corpus.documents import unread
 from deepseek_fusion.corpus.readers.formats.articles import ArticleReader
@@ -13,7 +13,7 @@ from deepseek_fusion.corpus.readers.formats.parquet import ParquetReader
 from deepseek_fusion.corpus.readers.formats.pdf import PdfReader
 from deepseek_fusion.corpus.readers.formats.plain import TextReader
 from deepseek_fusion.corpus.readers.formats.tables import TableReader
-from deepseek_fusion.corpus.readers.opening import Opened, UnreadableError
+from deepseek_fusion.corpus.readers.opening import Opened, UnreadableError, suffix_of
 from deepseek_fusion.corpus.readers.reader import Fields, Reader, Reading
 
 _READERS: dict[str, type[Reader]] = {
@@ -24,7 +24,6 @@ _READERS: dict[str, type[Reader]] = {
     )
     for suffix in reader.suffixes
 }
-_PACKED = (".gz", ".zst", ".zstd")
 SAFE = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".ndjson"}
 """Formats that Python's own code takes apart, in bounded time and memory."""
 
@@ -50,11 +49,3 @@ def read_documents(path: Path, name: str, fields: Fields = ALL_FIELDS) -> Readin
         yield from reader(fields).read(Opened(path, name))
     except UnreadableError as error:
         yield unread(name, None, str(error))
-
-
-def suffix_of(path: PurePath) -> str:
-    """What kind of file it is, packed or not: `.jsonl` for `a.jsonl.gz`."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""

@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
 from deepseek_fusion.core.errors import FusionError, missing
@@ -23,6 +23,7 @@ MOST_LINE = 16 << 20
 MOST_RATIO = 200
 """How many times its size a file may unpack to, once it is larger than `MOST_WHOLE`."""
 
+_PACKED = (".gz", ".zst", ".zstd")
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _WIDE = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -113,6 +114,14 @@ class Opened:
             raise FusionError(
                 f"{self.path}: cannot be read ({error.strerror}); check its rights or leave it out."
             ) from None
+
+
+def suffix_of(path: PurePath) -> str:
+    """What kind of file it is, packed or not: `.jsonl` for `a.jsonl.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
 
 
 def _unpacked(raw: BinaryIO) -> BinaryIO:

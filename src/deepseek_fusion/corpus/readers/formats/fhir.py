@@ -17,12 +17,12 @@ from typing import Any
 from deepseek_fusion.corpus.documents import Document, unread
 from deepseek_fusion.corpus.readers.decoding import decode
 from deepseek_fusion.corpus.readers.formats.html import html_text
-from deepseek_fusion.corpus.readers.opening import MOST_LINE, Opened, UnreadableError
+from deepseek_fusion.corpus.readers.opening import MOST_LINE, Opened, UnreadableError, suffix_of
 from deepseek_fusion.corpus.readers.reader import Reading
 
 _WORDS = ("conclusion", "summary", "description")
 _MOST_PATIENTS = 200_000
-_LINES = {".jsonl", ".ndjson"}
+_LINES = (".jsonl", ".ndjson")
 _KIND = re.compile(rb'"resourceType"\s*:\s*"(\w+)"')
 _PATIENT = re.compile(r"^(?:(?:.*/)?Patient/|urn:uuid:)([^/]+).*")
 REFERENCE = "reference"
@@ -69,7 +69,7 @@ class Patients:
 
 def holds_patients(file: Opened) -> bool:
     """Whether a file begins with a Patient, as the one of a bulk export does to which all its other files refer."""
-    if not {".json", *_LINES} & _suffixes(file):
+    if suffix_of(file.path) not in (".json", *_LINES):
         return False
     with suppress(UnreadableError):
         kind = _KIND.search(next(file.blocks(), b""))
@@ -78,15 +78,11 @@ def holds_patients(file: Opened) -> bool:
 
 
 def _resources(file: Opened) -> Iterator[Resource]:
-    for text in (line for _, line in file.lines()) if _LINES & _suffixes(file) else iter((file.whole(),)):
+    for text in (line for _, line in file.lines()) if suffix_of(file.path) in _LINES else iter((file.whole(),)):
         with suppress(ValueError, RecursionError):
             value = json.loads(text or b"")
             if isinstance(value, dict):
                 yield value
-
-
-def _suffixes(file: Opened) -> set[str]:
-    return {suffix.lower() for suffix in file.path.suffixes}
 
 
 def _local(reference: str) -> str:
