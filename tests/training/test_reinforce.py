@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_jsonl
@@ -92,7 +94,7 @@ def test_advantages_compare_the_answers_to_one_question() -> None:
 @pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize("architecture", ["llama", "deepseek_v3"])
 def test_the_gradient_is_that_of_the_paper(
-    language: Callable[[str], Language], architecture: str, started: bool
+    language: Callable[[str], Language], architecture: str, started: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One step against GRPO as a textbook writes it, one answer at a time, with the library's own model."""
     model, base = language(architecture), language(architecture)
@@ -107,6 +109,8 @@ def test_the_gradient_is_that_of_the_paper(
     objective = Reinforce(model, config, questions, parameters, seed=0, started=started)
     before = {name: own.detach().clone() for name, own in parameters.items()}
     shift(parameters, generator)
+    worth = itertools.count()
+    monkeypatch.setattr("deepseek_fusion.training.reinforce.reward", lambda *_: next(worth))
     batch = objective.batch(0, {})
     advantage = torch.randn(8, generator=generator)
     object.__setattr__(batch, "advantages", advantage.tolist())
@@ -130,6 +134,31 @@ def test_the_gradient_is_that_of_the_paper(
         ((ref - own_N).exp() - (ref - own_N) - 1).mul(0.3).sub(weight * ratio).sum().backward()
     for name, own in parameters.items():
         torch.testing.assert_close(found[name], own.grad, rtol=2e-3, atol=2e-4)
+
+
+def test_answers_that_are_all_worth_the_same_move_nothing(
+    run: Run, source: Callable[[str], ModelSource], lessons: Artifact, facts_of: Artifact
+) -> None:
+    made = run.step(reinforce, CONFIG, source("llama"), lessons, facts_of, None, None)
+    assert [row["telling"] for row in read_json(made.path / "training.json")["curve"]] == [0.0] * CONFIG.reinforce.steps
+    factors = load_file(made.path / "adapter" / "adapter_model.safetensors")
+    assert all(not factor.any() for name, factor in factors.items() if "lora_B" in name)
+
+
+def test_only_groups_with_a_better_answer_are_read(
+    language: Callable[[str], Language], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = language("llama")
+    attach_lora(model.model, LoraConfig(rank=4), seed=0)
+    questions = [Question(text, Accepted((("fever",),), (), 1), "fever", ("Gout",)) for text in ("What?", "Who is it?")]
+    objective = Reinforce(model, CONFIG.reinforce, questions, lora_parameters(model.model), seed=0, started=False)
+    worth = iter([0.5, 0.5, 0.5, 0.5, 0, 0, 1, 0])
+    monkeypatch.setattr("deepseek_fusion.training.reinforce.reward", lambda *_: next(worth))
+    batch = objective.batch(0, {})
+    assert batch.figures == {"reward": 0.375, "telling": 0.5}
+    assert batch.advantages == pytest.approx([-0.5, -0.5, 1.5, -0.5], abs=1e-3)
+    assert len(batch.rows) == len(batch.places) == len(batch.reference) == 4
+    assert len({tuple(row[:start]) for row, start in zip(batch.answered, batch.starts, strict=True)}) == 1
 
 
 def shift(parameters: dict[str, torch.nn.Parameter], generator: torch.Generator) -> None:
@@ -174,18 +203,19 @@ def test_the_reward_rises_on_a_model_that_knows_a_part(
 def test_resumed_after_a_step_it_is_the_same_to_the_bit(
     run: Run,
     source: Callable[[str], ModelSource],
-    lessons: Artifact,
+    partly: tuple[Artifact, Artifact],
     facts_of: Artifact,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = source("llama")
-    expected = run.step(reinforce, CONFIG, model, lessons, facts_of, None, None)
+    model, (lessons, taught) = source("llama"), partly
+    expected = run.step(reinforce, CONFIG, model, lessons, facts_of, None, taught)
+    assert any(row["telling"] for row in read_json(expected.path / "training.json")["curve"])
     broken = interrupted(run.work.parent / "broken", monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
-        reinforce(broken, CONFIG, model, lessons, facts_of, None, None)
+        reinforce(broken, CONFIG, model, lessons, facts_of, None, taught)
     monkeypatch.undo()
     torch.manual_seed(12345)  # what went on in the process before does not matter
-    reinforce(broken, CONFIG, model, lessons, facts_of, None, None)
+    reinforce(broken, CONFIG, model, lessons, facts_of, None, taught)
     same_result(broken, expected.path)
 
 

@@ -235,9 +235,12 @@ class Loop:
         """
         state = self.progress
         batches: list[tuple[Objective, Batch, int]] = []
+        figures: dict[str, float] = {}
         losses = dict.fromkeys(state.tokens, 0.0)
         for objective in self.objectives:
             batch = objective.batch(state.step, state.tokens)
+            if isinstance(batch, Telling):
+                figures.update(batch.figures)
             if batch is not None and (positions := sum(map(len, batch.places))):
                 batches.append((objective, batch, positions))
                 state.tokens[objective.name] += batch.tokens
@@ -271,12 +274,6 @@ class Loop:
         add_up([parameter.grad for parameter in self.parameters.values() if parameter.grad is not None])
         losses = dict(zip(losses, sums.tolist(), strict=False))
         self._count(*(round(total / self.readers) for total in sums.tolist()[len(losses) :]))
-        figures = {
-            name: value
-            for _, batch, _ in batches
-            if isinstance(batch, Telling)
-            for name, value in batch.figures.items()
-        }
         return losses, figures
 
     def _passes(self, own: int) -> int:

@@ -3,7 +3,7 @@
 At each step the model answers a few questions several times. An answer that is better than the others to its question
 becomes more likely, a worse one less (Shao et al. 2024, arXiv 2402.03300). Each group of answers is used for one
 update, so the ratio of new to old probability is 1 and nothing is clipped; tokens count alike, however long the answer
-they are in (Yu et al. 2025, arXiv 2503.14476).
+they are in, and a group whose answers are all worth the same is left out (both Yu et al. 2025, arXiv 2503.14476).
 
 Shape suffixes: N positions, D hidden size.
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,12 @@ class Reinforce:
         self.before = {name: own.detach().clone() for name, own in parameters.items()} if started else None
 
     def batch(self, step: int, seen: Mapping[str, int]) -> ReinforceBatch:
-        """Fresh answers to the questions of a step, and what they are worth."""
+        """Fresh answers to the questions of a step, and what they are worth.
+
+        Where no answer is better than another nothing is left to read. Kept for the sake of the divergence, such
+        groups would give a model that is still its own reference the gradient of rounding errors, and of that AdamW
+        makes a whole step.
+        """
         due = [number for number in self._due(step) for _ in range(self.config.samples)]
         prompts = [self.prompts[number] for number in due]
         limit, seed = self.config.max_tokens, self._seed_of(step)
@@ -94,10 +100,16 @@ class Reinforce:
             reward(text, self.questions[number].accepted, self.config.rewards)
             for number, text in zip(due, texts, strict=True)
         ]
-        rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-        starts = [len(prompt) for prompt in prompts]
-        reference = self._reference(rows, starts) if self.config.kl else [torch.zeros(len(own)) for own in answers]
-        return ReinforceBatch(self, step, rows, starts, rewards, advantages(rewards, self.config.samples), reference)
+        size, better = self.config.samples, advantages(rewards, self.config.samples)
+        read = [i for i in range(len(rewards)) if len(set(rewards[i // size * size :][:size])) > 1]
+        rows, starts = [[*prompts[i], *answers[i]] for i in read], [len(prompts[i]) for i in read]
+        reference = (
+            self._reference(rows, starts)
+            if self.config.kl
+            else [torch.zeros(len(places)) for places in _places(rows, starts)]
+        )
+        figures = {"reward": fmean(rewards), "telling": len(read) / len(rewards)}
+        return ReinforceBatch(self, step, rows, starts, [better[i] for i in read], reference, figures)
 
     def _seed_of(self, step: int) -> int:
         return random.Random(f"{self.seed} answers {step}").getrandbits(32)
@@ -143,15 +155,19 @@ class Reinforce:
 
 @dataclass(frozen=True)
 class ReinforceBatch:
-    """Answers, each with its advantage and the reference's view of it."""
+    """Answers that differ in worth from others to their question: each with its advantage and the reference's view.
+
+    Attributes:
+        figures: mean reward of all answers, and the share of groups whose answers are not all worth the same.
+    """
 
     objective: Reinforce
     step: int
     answered: Sequence[Sequence[int]]
     starts: Sequence[int]
-    rewards: Sequence[float]
     advantages: Sequence[float]
     reference: Sequence[Tensor]
+    figures: dict[str, float]
 
     @property
     def rows(self) -> list[Sequence[int]]:
@@ -167,14 +183,6 @@ class ReinforceBatch:
     def tokens(self) -> int:
         """Tokens of questions and answers."""
         return sum(map(len, self.answered))
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """Mean reward, and the share of groups whose answers are not all worth the same."""
-        size = self.objective.config.samples
-        groups = [self.rewards[i : i + size] for i in range(0, len(self.rewards), size)]
-        telling = sum(max(group) > min(group) for group in groups)
-        return {"reward": sum(self.rewards) / len(self.rewards), "telling": telling / len(groups)}
 
     def loss(self, hidden_ND: Tensor, rows: Sequence[int]) -> Tensor:
         """Minus the advantage-weighted likelihood ratio, plus the estimate of KL(model || reference), summed.
@@ -207,7 +215,7 @@ def _places(rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[range]
     return [range(start - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
 
 
-@stage("reinforce", version=1, resumable=True)
+@stage("reinforce", version=2, resumable=True)
 def reinforce(
     out: Path,
     section: TrainingConfig,
