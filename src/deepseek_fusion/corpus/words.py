@@ -308,7 +308,7 @@ def kinds() -> Table:
 
 def _numbered(patterns: Mapping[str, int], beyond: int) -> Table:
     """[beyond + 1] the number of the last pattern of one character that matches each code point, else 0."""
-    characters = "".join(map(chr, range(beyond)))
+    characters = np.arange(beyond, dtype=np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
     table = np.zeros(beyond + 1, np.uint8)
     for pattern, number in patterns.items():
         for run in re.finditer(f"(?:{pattern})+", characters):

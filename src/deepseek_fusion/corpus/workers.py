@@ -244,7 +244,7 @@ class _Process:
         )
         self._tell(settings)
 
-    def read(self, files: Sequence[File]) -> Iterator[tuple[bytes, int, bytes]]:
+    def read(self, files: Sequence[File]) -> Iterator[tuple[bytes, int, bytearray]]:
         """Frames until the files are done or refused.
 
         Raises:
@@ -274,19 +274,20 @@ class _Process:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
-    def _take(self, size: int) -> bytes:
+    def _take(self, size: int) -> bytearray:
         assert self.process.stdout is not None
-        taken = bytearray()
-        while len(taken) < size:
+        taken = bytearray(size)
+        left = memoryview(taken)
+        while left:
             patience = max(PATIENCE, self.patience) if self.is_new else self.patience  # to load libraries takes a while
             ready, _, _ = select.select([self.process.stdout], [], [], patience)
             if not ready:
                 raise _StoppedError(f"was given up after {self.patience:g} seconds without a result")
-            piece = os.read(self.process.stdout.fileno(), size - len(taken))
-            if not piece:
+            count = os.readv(self.process.stdout.fileno(), [left])
+            if not count:
                 raise _StoppedError(self._end())
-            taken += piece
-        return bytes(taken)
+            left = left[count:]
+        return taken
 
     def _end(self) -> str:
         code = self.process.wait()
