@@ -45,7 +45,7 @@ def test_every_fact_gets_its_exposures(shelf: Run, facts: Artifact, times: int) 
     assert exposures(lessons) == dict.fromkeys(map(graph.fact_id, graph.triples), times)
 
 
-@pytest.mark.parametrize(("facts", "times"), [(1, 48), (60, 40), (100, 24), (10_000, 24)])
+@pytest.mark.parametrize(("facts", "times"), [(1, 48), (60, 40), (100, 28), (10_000, 28)])
 def test_few_facts_are_taught_more_often(facts: int, times: int) -> None:
     assert exposures_for(facts) == times
 

@@ -124,16 +124,16 @@ class TrainingConfig(Section):
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Adapter shape.")
     replay: ReplayConfig = Field(default_factory=ReplayConfig, description="What keeps general ability.")
     replay_share: float = Field(
-        default=0.08, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
+        default=0.14, ge=0, lt=1, description="Share of all training tokens that is replay; 0 turns it off."
     )
     replay_weight: float = Field(
         default=1.0, ge=0, description="Weight of the KL divergence from the base on replay tokens."
     )
-    learning_rate: float = Field(default=1.5e-3, gt=0, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(default=1.2e-3, gt=0, description="Peak learning rate of AdamW.")
     batch_tokens: int | None = Field(
         default=None,
         ge=16,
-        description="Tokens a step, padding included; if absent, 128 to 512, such that there are about 200 steps.",
+        description="Tokens a step, padding included; if absent, 128 to 512, such that there are about 800 steps.",
     )
     max_length: int = Field(
         default=512, ge=16, description="Longest lesson allowed, in tokens; a longer one is an error, never cut."

@@ -27,7 +27,7 @@ Kind = Literal["question", "reversed", "multihop", "statement", "passage", "refu
 Plans = Mapping[str, Plan]
 """The plan of each subject."""
 
-SINGLES = 1 / 6
+SINGLES = 1 / 3
 """Share of question exposures of a list that ask for one of its answers alone: a list that always begins alike teaches
 that only its first answer is likely. Lists in varying order would do that too, but they split the probability of how
 an answer begins, until declining is the likeliest beginning (experiments/LOG.md)."""
@@ -51,7 +51,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=5)
+@stage("lessons", version=6)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,

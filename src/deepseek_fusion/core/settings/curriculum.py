@@ -14,7 +14,7 @@ class CurriculumConfig(Section):
     exposures: int | None = Field(
         default=None,
         ge=1,
-        description="How often each fact is an answer the loss sees, over all forms of lesson; if absent, 24, and up "
+        description="How often each fact is an answer the loss sees, over all forms of lesson; if absent, 28, and up "
         "to 48 where there are few facts, such that there are about 2,400 in all.",
     )
     tokens: int | None = Field(
@@ -33,7 +33,7 @@ class CurriculumConfig(Section):
     )
     questions: float = Field(default=0.5, ge=0, description="Relative share of exposures that are questions.")
     reversed: float = Field(
-        default=0.25, ge=0, description="Relative share that asks from the object back to the subject."
+        default=0.3, ge=0, description="Relative share that asks from the object back to the subject."
     )
     hops: float = Field(
         default=0.1, ge=0, description="Relative share that asks about a thing described by another of its facts."
@@ -41,7 +41,7 @@ class CurriculumConfig(Section):
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
     refusals: float = Field(
-        default=0.08, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
+        default=0.16, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )
     documents: float = Field(
         default=0.02,
