@@ -22,7 +22,6 @@ from deepseek_fusion.training.samples import (
     text_sample,
 )
 
-
 STEPS = 800
 """Facts stick by the number of updates: with 200 facts, 230 steps of the same lessons reach 70 % of the questions in
 stories where 830 reach 96 (experiments/LOG.md)."""
