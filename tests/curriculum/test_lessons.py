@@ -72,7 +72,7 @@ def test_shares_are_followed_and_a_kind_can_be_switched_off(shelf: Run, facts: A
     }
     assert [set(counts.values()) for counts in by_kind.values()] == [{9, 11}, {2}, {6}, {3}, {2}]
     described, asked = by_kind["multihop"], by_kind["question"]
-    assert all(asked[fact] == (10 if fact in described else 12) for fact in asked)
+    assert all(asked[fact] == (9 if fact in described else 11) for fact in asked)
     only = taught(shelf, facts, exposures=20, **ONLY_QUESTIONS)
     assert {lesson.kind for lesson in only} == {"question"}
     assert set(exposures(only).values()) == {20}
