@@ -48,7 +48,7 @@ def course(
 ) -> Callable[[str, str], Course]:
     def make(method: str, architecture: str) -> Course:
         model = source(architecture)
-        lessons = shelf.step(write_lessons, CurriculumConfig(exposures=12), graph(FACTS), None)
+        lessons = shelf.step(write_lessons, CurriculumConfig(exposures=20), graph(FACTS), None)
         section = TrainingConfig(
             lora=LoraConfig(method=method, rank=4, alpha=8),
             batch_tokens=128,
