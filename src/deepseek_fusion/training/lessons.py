@@ -23,8 +23,8 @@ from deepseek_fusion.training.samples import (
 )
 
 STEPS = 800
-"""Facts stick by the number of updates: with 200 facts, 230 steps of the same lessons reach 70 % of the questions in
-stories where 830 reach 96 (experiments/LOG.md)."""
+"""Facts stick by the number of updates: with 200 facts, 230 steps reach 70 % of the questions in stories, and 830 of
+nearly the same lessons 96 (experiments/LOG.md)."""
 
 
 class Lessons:
