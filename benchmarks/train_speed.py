@@ -58,20 +58,14 @@ RATE, RANK, SEED, QUESTIONS = 2e-4, 16, 0, 8
 DEFAULTS: dict[str, Any] = {}
 WIDE = {"bf16": False, "gradient_checkpointing": False}
 HALF = {"model_init_kwargs": {"dtype": "bfloat16"}}
+PACKED = {"packing": True, "per_device_train_batch_size": 1, "max_length": 512}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "float32, no checkpointing": WIDE,
     "float32, no checkpointing, 32 rows": WIDE | {"per_device_train_batch_size": 32},
-    "float32, no checkpointing, packed": WIDE | {"packing": True, "per_device_train_batch_size": 1, "max_length": 512},
-    "bfloat16, no checkpointing, packed": {
-        "gradient_checkpointing": False,
-        "packing": True,
-        "per_device_train_batch_size": 1,
-        "max_length": 512,
-    },
+    "float32, no checkpointing, packed": WIDE | PACKED,
+    "bfloat16, no checkpointing, packed": {"gradient_checkpointing": False} | PACKED,
     "weights in bfloat16, no checkpointing": WIDE | HALF,
-    "weights in bfloat16, no checkpointing, packed": WIDE
-    | HALF
-    | {"packing": True, "per_device_train_batch_size": 1, "max_length": 512},
+    "weights in bfloat16, no checkpointing, packed": WIDE | HALF | PACKED,
 }
 UNPACKED: dict[str, dict[str, Any]] = {
     name: CANDIDATES[name] | {"train_sampling_strategy": "sequential"}

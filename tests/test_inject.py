@@ -126,6 +126,8 @@ def test_a_named_teacher_teaches(models: Models, tmp_path: Path) -> None:
     own = {"teacher": str(models("qwen2")), "keep": 8, "learning_rate": 1e-6}  # it knows nothing, so hardly follow it
     _, card = injected(project(tmp_path / "p", models, distil=own))
     assert states(card) == ["kept", "kept", "kept"]
+    (lessons,), (taught,) = ((tmp_path / "p" / "work").glob(f"{stage}/*/{WEIGHTS}") for stage in ("adapter", "distil"))
+    assert lessons.read_bytes() != taught.read_bytes()
 
 
 def test_killed_in_a_stage_it_goes_on(models: Models, tmp_path: Path) -> None:
