@@ -17,7 +17,7 @@ from deepseek_fusion.training.probe.measuring import measure
 from deepseek_fusion.training.replay import read_replay
 
 
-@stage("trial", version=2)
+@stage("trial", version=1)
 def try_adapter(
     out: Path, section: TrainingConfig, model: ModelSource, adapter: Artifact, questions: Artifact, general: Artifact
 ) -> None:
