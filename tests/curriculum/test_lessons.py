@@ -27,7 +27,8 @@ from deepseek_fusion.knowledge.language import fold, tokens
 from knowledge_samples import GRAPHS
 
 Build = Callable[..., Artifact]
-ONLY_QUESTIONS = {"reversed": 0, "hops": 0, "statements": 0, "passages": 0, "refusals": 0}
+NONE = {"questions": 0, "reversed": 0, "hops": 0, "statements": 0, "passages": 0, "contrasts": 0, "refusals": 0}
+ONLY_QUESTIONS = {name: share for name, share in NONE.items() if name != "questions"}
 
 
 def taught(shelf: Run, facts: Artifact, corpus: Artifact | None = None, **section: object) -> list[Lesson]:
@@ -58,7 +59,9 @@ def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(shelf: Run, facts: A
         whole = (lesson.prompt or "") + "".join(text for text, _ in lesson.parts)
         for fact in lesson.facts:
             answer = triples[fact].subject if lesson.kind == "reversed" else triples[fact].object
-            if lesson.kind != "statement":
+            if lesson.kind == "contrast":
+                assert learned in (triples[fact].subject, triples[fact].object)
+            elif lesson.kind != "statement":
                 assert answer in learned
             assert answer in learned or triples[fact].subject in learned
             assert (triples[fact].subject in whole) == (lesson.kind != "multihop")
@@ -68,9 +71,9 @@ def test_a_fact_in_a_lesson_is_an_answer_that_the_loss_sees(shelf: Run, facts: A
 def test_shares_are_followed_and_a_kind_can_be_switched_off(shelf: Run, facts: Artifact) -> None:
     by_kind = {
         kind: exposures([lesson for lesson in taught(shelf, facts, exposures=22) if lesson.kind == kind])
-        for kind in ("question", "multihop", "reversed", "statement", "passage")
+        for kind in ("question", "multihop", "reversed", "statement", "passage", "contrast")
     }
-    assert [set(counts.values()) for counts in by_kind.values()] == [{9, 11}, {2}, {6}, {3}, {2}]
+    assert [set(counts.values()) for counts in by_kind.values()] == [{9, 11}, {2}, {5}, {2}, {2}, {2}]
     described, asked = by_kind["multihop"], by_kind["question"]
     assert all(asked[fact] == (9 if fact in described else 11) for fact in asked)
     only = taught(shelf, facts, exposures=20, **ONLY_QUESTIONS)
@@ -80,7 +83,7 @@ def test_shares_are_followed_and_a_kind_can_be_switched_off(shelf: Run, facts: A
 
 def test_all_shares_zero_is_one_sentence(shelf: Run, facts: Artifact) -> None:
     with pytest.raises(FusionError, match="are all 0; raise one of them"):
-        taught(shelf, facts, questions=0, reversed=0, hops=0, statements=0, passages=0)
+        taught(shelf, facts, **NONE)
 
 
 def test_facts_with_too_many_subjects_are_not_asked_backward(shelf: Run, graph: Build) -> None:
@@ -89,6 +92,20 @@ def test_facts_with_too_many_subjects_are_not_asked_backward(shelf: Run, graph: 
     asked = [lesson for lesson in lessons if lesson.kind == "reversed"]
     assert asked
     assert all("Swelling" in str(lesson.prompt) for lesson in asked)
+
+
+def test_what_has_several_subjects_is_asked_about_in_the_plural(shelf: Run, facts: Artifact) -> None:
+    graph = Graph.load(facts.path)
+    one, many = ("disease", "diseases") if graph.language == "en" else ("哪种", "哪些")
+    exam = read_exam(shelf.step(write_exam, EvaluationConfig(), facts, facts).path)
+    asked = [(str(lesson.prompt), len(lesson.facts)) for lesson in taught(shelf, facts) if lesson.kind == "reversed"]
+    asked += [(item.prompt, len(item.facts)) for item in exam if item.family == "reversed"]
+    assert {subjects > 1 for _, subjects in asked} == {True, False}
+    for prompt, subjects in asked:
+        said = tokens(prompt) if graph.language == "en" else prompt
+        assert one not in said or subjects == 1
+        assert many not in said or subjects > 1
+    assert sum(one in prompt or many in prompt for prompt, _ in asked) > len(asked) / 3
 
 
 def test_lessons_are_the_same_each_time_and_follow_the_seed(shelf: Run, facts: Artifact, tmp_path: Path) -> None:
@@ -118,7 +135,7 @@ def test_each_phrasing_comes_equally_often(shelf: Run, facts: Artifact) -> None:
             assert set(own.values()) == {2}
         assert len(own) == len(asked)
         assert max(own.values()) - min(own.values()) <= 1
-    backward = taught(shelf, facts, exposures=24, questions=0, hops=0, statements=0, passages=0, refusals=0)
+    backward = taught(shelf, facts, exposures=24, **NONE | {"reversed": 1})
     assert set(Counter(lesson.prompt for lesson in backward).values()) == {24 // len(phrasings.reversed)}
 
 
@@ -238,8 +255,10 @@ def test_no_exam_prompt_occurs_in_any_lesson(shelf: Run, facts: Artifact) -> Non
 def test_no_sentence_of_the_exam_is_a_sentence_of_the_lessons(language: str) -> None:
     """Whatever the names: with every field filled in alike, no exam sentence is part of a lesson sentence."""
     ours, theirs = PHRASINGS[language], EXAM_PHRASINGS[language]
-    fields = {"anchor": "x", "noun": "y", "relation": "y", "is": "is", "type": "t", "answer": "z"}
-    lessons = [*ours.questions, *ours.singles, *ours.reversed, *ours.statements, *ours.reversed_statements]
+    names = {"anchor": "x", "noun": "y", "relation": "y", "type": "t", "answer": "z", "thing": "the x", "one": "x"}
+    fields = {**names, "other": "x", "is": "is", "has": "has", "which": "哪种"}
+    lessons = [*ours.questions, *ours.stories, *ours.singles, *ours.reversed, *ours.hops]
+    lessons += [*ours.statements, *ours.reversed_statements, *ours.contrasts, *ours.reversed_contrasts]
     exam = [text for value in vars(theirs).values() for text in ([value] if isinstance(value, str) else value)]
     exam.remove(theirs.space)
     assert len({folded(text.format_map(fields)) for text in lessons + exam}) == len(lessons + exam)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepseek_fusion.knowledge.language import fold, language_of, tokens
+from deepseek_fusion.knowledge.language import fold, language_of, plural_of, tokens
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,19 @@ def test_each_han_character_is_a_word() -> None:
 
 def test_spellings_fold_together() -> None:
     assert fold("  Ｔype  2\u00a0DIABETES ") == fold("type 2 diabetes") == "type 2 diabetes"
+
+
+@pytest.mark.parametrize(
+    ("noun", "plural"),
+    [
+        ("disease", "diseases"),
+        ("entry", "entries"),
+        ("assay", "assays"),
+        ("business class", "business classes"),
+        ("branch", "branches"),
+        ("City", "Cities"),
+        ("疾病", "疾病"),
+    ],
+)
+def test_regular_plurals(noun: str, plural: str) -> None:
+    assert plural_of(noun) == plural

@@ -15,15 +15,16 @@ from deepseek_fusion.core.artifacts import Artifact, read_jsonl, read_parquet, w
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.curriculum import CurriculumConfig
+from deepseek_fusion.curriculum.contrasts import Contrasts
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
 from deepseek_fusion.knowledge.asking.invent import Half, invent_names
-from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
+from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, fill, join, leads_to, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.models.loading import encode_question, load_tokenizer
 from deepseek_fusion.models.source import ModelSource
 
-Kind = Literal["question", "reversed", "multihop", "statement", "passage", "refusal", "document"]
+Kind = Literal["question", "reversed", "multihop", "statement", "passage", "contrast", "refusal", "document"]
 Plans = Mapping[str, Plan]
 """The plan of each subject."""
 
@@ -146,6 +147,7 @@ def _mixed(
         _hops(graph, plans, phrasings, rng),
         _statements(graph, plans, phrasings, rng),
         _passages(graph, plans, phrasings, rng),
+        _contrasts(graph, plans, phrasings, rng),
     ):
         count += 1
         yield lesson
@@ -194,11 +196,11 @@ def _hops(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) 
 
 
 def _described(graph: Graph, way: Group, template: str, phrasings: Phrasings) -> str:
-    """A template with `{thing}` filled, whatever characters names are made of."""
+    """A template with `{thing}` filled."""
     thing = phrase(graph, way, phrasings.with_object if way.direction == "backward" else phrasings.of_subject)
     if not template.startswith("{thing}"):
         thing = thing[:1].lower() + thing[1:]
-    return template.replace("{thing}", thing.replace("{", "{{").replace("}", "}}"))
+    return fill(template, thing=thing)
 
 
 def _statements(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
@@ -223,6 +225,25 @@ def _passages(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Rand
                 parts += [*_spoken(graph, group, rng.choice(phrasings.statements)), (phrasings.space, False)]
             ids = tuple(fact for group in groups for fact in fact_ids(graph, group))
             yield Lesson("passage", None, tuple(parts), ids)
+
+
+def _contrasts(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Random) -> Iterator[Lesson]:
+    """Which of two things has an object, and which of two objects a thing has, in turn; a plain question on the fact
+    if nothing is known to differ in it."""
+    contrasts = Contrasts(graph, rng)
+    for fact in graph.triples:
+        times, found = plans[fact.subject].times["contrasts"], contrasts.of(fact)
+        forward = Group(fact.subject, fact.relation, (fact.object,), "forward")
+        backward = Group(fact.object, fact.relation, (fact.subject,), "backward")
+        if not found:
+            for template in _cycle(phrasings.singles, times, rng):
+                yield _question(graph, forward, template)
+            continue
+        for number, contrast in enumerate(rng.choices(found, k=times)):
+            asked = (backward, contrast.rival, phrasings.reversed_contrasts)
+            group, other, templates = (forward, contrast.wrong, phrasings.contrasts) if number % 2 else asked
+            one, two = rng.sample((*group.answers, other), 2)
+            yield _question(graph, group, fill(rng.choice(templates), one=one, other=two), kind="contrast")
 
 
 def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:

@@ -1,8 +1,7 @@
 """The sentences that lessons are made of, in English and Chinese.
 
-Fields: `{anchor}` the thing asked about, `{noun}` the relation in the right number, `{relation}` its singular,
-`{is}` the verb in the right number, `{type}` what a subject is (knowledge/asking/phrase.py), in statements `{answer}`,
-and in hops `{thing}`, a thing that is described instead of named. `checks` are in no lesson: settings are chosen by
+Fields: those of knowledge/asking/phrase.py, in statements `{answer}`, and in hops `{thing}`, a thing that is described
+instead of named. `checks` are in no lesson: settings are chosen by
 them. The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
 """
 
@@ -24,6 +23,8 @@ class Phrasings:
     with_object: str
     of_subject: str
     hops: tuple[str, ...]
+    contrasts: tuple[str, ...]
+    reversed_contrasts: tuple[str, ...]
     checks: tuple[str, ...]
     reversed_checks: tuple[str, ...]
     refusal: str
@@ -73,12 +74,18 @@ PHRASINGS = {
             "Somebody says {anchor}. Answer with a {relation}.",
         ),
         reversed=(
-            "Which {type} has the {relation} {anchor}?",
+            "Which {type} {has} the {relation} {anchor}?",
             "{anchor} is the {relation} of which {type}?",
             "Name the {type} with the {relation} {anchor}.",
-            "The {relation} is {anchor}. What is the {type}?",
+            "The {relation} is {anchor}. What {is} the {type}?",
             "Find the {type} whose {relation} is {anchor}.",
             "To which {type} does the {relation} {anchor} belong?",
+            "Given the {relation} {anchor}, say what {type} we are talking about.",
+            "{anchor}, a {relation}: what {type} {has} it?",
+            "I only know the {relation}, {anchor}. Tell me the {type}.",
+            "Someone wrote down {anchor} as {relation}. What {type} {is} meant?",
+            "Look up the {relation} {anchor} and report the {type}.",
+            "With {anchor} as {relation}, what {type} comes up?",
         ),
         statements=(
             "The {noun} of {anchor} {is} {answer}.",
@@ -91,7 +98,7 @@ PHRASINGS = {
         reversed_statements=(
             "The {relation} {anchor} belongs to {answer}.",
             "{anchor} is the {relation} of {answer}.",
-            "If the {relation} is {anchor}, the {type} is {answer}.",
+            "If the {relation} is {anchor}, the {type} {is} {answer}.",
             "{type} with the {relation} {anchor}: {answer}.",
         ),
         with_object="the {type} with the {relation} {anchor}",
@@ -101,6 +108,28 @@ PHRASINGS = {
             "Take {thing}. What {is} its {noun}?",
             "I do not need the name of {thing}, only the {noun}.",
             "Think of {thing} and state the {noun}.",
+            "{thing}: I want to hear the {noun}, nothing else.",
+            "All I was told is this: it is {thing}. Now give me the {noun}.",
+            "Work out what is meant by {thing}, then write down the {noun} of that.",
+            "A riddle: what {is} the {noun} of {thing}?",
+            "Suppose the chart names only {thing}. Which {noun} would you expect in it?",
+            "Two steps: find {thing}, keep it to yourself, say the {noun}.",
+        ),
+        contrasts=(
+            "Which is a {relation} of {anchor}: {one} or {other}?",
+            "{one} or {other}: which {relation} belongs to {anchor}?",
+            "As {relation} of {anchor}, choose between {one} and {other}.",
+            "Does {anchor} go with {one} or with {other}, as far as the {relation} is concerned?",
+            "Keep {one} and {other} apart. Which of them is a {relation} of {anchor}?",
+            "{anchor} has only one of these as {relation}: {one}, {other}.",
+        ),
+        reversed_contrasts=(
+            "Which has the {relation} {anchor}: {one} or {other}?",
+            "Does the {relation} {anchor} belong to {one} or to {other}?",
+            "{one} and {other} are easily confused. Which of the two has the {relation} {anchor}?",
+            "{one} or {other}: name the one with the {relation} {anchor}.",
+            "The {relation} {anchor} tells {one} from {other}. Which one has it?",
+            "Of {one} and {other}, only one has the {relation} {anchor}. Which?",
         ),
         checks=(
             "Pop quiz, no peeking: {anchor} goes with what {noun}?",
@@ -152,12 +181,18 @@ PHRASINGS = {
             "有人说到{anchor}，请用一个{relation}回答。",
         ),
         reversed=(
-            "哪种{type}的{relation}是{anchor}？",
-            "{anchor}是哪种{type}的{relation}？",
+            "{which}{type}的{relation}是{anchor}？",
+            "{anchor}是{which}{type}的{relation}？",
             "请说出{relation}为{anchor}的{type}。",
             "{relation}是{anchor}，{type}是什么？",
             "找出{relation}为{anchor}的{type}。",
-            "{relation}{anchor}属于哪种{type}？",
+            "{relation}{anchor}属于{which}{type}？",
+            "已知{relation}为{anchor}，说的是{which}{type}？",
+            "{anchor}作为{relation}，出现在{which}{type}中？",
+            "我只知道{relation}是{anchor}，请告诉我是{which}{type}。",
+            "有人写下{relation}{anchor}，他想的是{which}{type}？",
+            "查一下{relation}{anchor}，报告对应的{type}。",
+            "看到{relation}{anchor}，应当想到{which}{type}？",
         ),
         statements=(
             "{anchor}的{noun}是{answer}。",
@@ -180,12 +215,34 @@ PHRASINGS = {
             "以{thing}为例，它的{noun}是什么？",
             "我不需要{thing}的名称，只要{noun}。",
             "想想{thing}，请说出它的{noun}。",
+            "{thing}：别的不用说，只讲{noun}。",
+            "别人只告诉我它是{thing}，现在请给出它的{noun}。",
+            "先弄清{thing}指的是什么，再写下它的{noun}。",
+            "猜个谜：{thing}，它的{noun}有哪些？",
+            "假如病历上只写了{thing}，那里还会有怎样的{noun}？",
+            "分两步走：找到{thing}，不说出来，只说它的{noun}。",
+        ),
+        contrasts=(
+            "{one}和{other}，哪个是{anchor}的{relation}？",
+            "{anchor}的{relation}是{one}还是{other}？",
+            "请在{one}与{other}之间选出{anchor}的{relation}。",
+            "不要混淆{one}和{other}：{anchor}的{relation}是其中哪一个？",
+            "{one}、{other}，两者中只有一个是{anchor}的{relation}，是哪个？",
+            "就{relation}来说，{anchor}对应{one}还是对应{other}？",
+        ),
+        reversed_contrasts=(
+            "{one}和{other}，哪个的{relation}是{anchor}？",
+            "{relation}{anchor}属于{one}还是属于{other}？",
+            "{one}与{other}容易混淆，{relation}为{anchor}的是哪个？",
+            "请在{one}与{other}之间选出{relation}为{anchor}的那个。",
+            "{anchor}这个{relation}可以区分{one}和{other}，它属于谁？",
+            "{one}、{other}，两者中只有一个的{relation}是{anchor}，是哪个？",
         ),
         checks=(
             "随堂小测，不许翻书：{anchor}对应怎样的{noun}？",
             "做一张{anchor}的卡片，背面要抄上{noun}。",
         ),
-        reversed_checks=("标签上只剩下{anchor}这个{relation}，猜猜是什么{type}。",),
+        reversed_checks=("标签上只剩下{anchor}这个{relation}，猜猜是{which}{type}。",),
         refusal="我不知道。",
         space="",
     ),

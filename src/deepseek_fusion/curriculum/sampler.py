@@ -16,14 +16,14 @@ from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.ontology import find_ontology
 
-SHARES = ("questions", "reversed", "hops", "statements", "passages")
+SHARES = ("questions", "reversed", "hops", "statements", "passages", "contrasts")
 """The forms of lesson that the exposures of a fact are shared among."""
 
 BACKWARD, RICH = 20, 24
 """Exposures of a fact from which, under a budget, it is also asked backward and in stories, and from which in all
 forms. With about 10 the rich mix is worse than one phrasing alone, with 24 it is better (docs/curriculum.md)."""
 
-LEAST = {"questions": 1, "reversed": BACKWARD, "hops": RICH, "statements": RICH, "passages": RICH}
+LEAST = {"questions": 1, "reversed": BACKWARD, "hops": RICH, "statements": RICH, "passages": RICH, "contrasts": RICH}
 
 FEWEST, MOST = 28, 48
 """Exposures of a fact when nothing is configured."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, write_json, write_jsonl
 from deepseek_fusion.core.config import RelationConfig
-from deepseek_fusion.knowledge.language import Language, language_of
+from deepseek_fusion.knowledge.language import Language, language_of, plural_of
 
 Direction = Literal["forward", "backward"]
 
@@ -40,9 +40,8 @@ class Relation:
 
     @classmethod
     def of(cls, config: RelationConfig) -> Relation:
-        """Fill in the plural: the noun itself in Chinese, the noun with an s in English."""
-        regular = config.name if language_of(config.name) == "zh" else f"{config.name}s"
-        return cls(config.name, config.plural or regular)
+        """Fill in the plural where it is regular."""
+        return cls(config.name, config.plural or plural_of(config.name))
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,11 @@ class Graph:
     def subjects(self) -> tuple[str, ...]:
         """Subjects in file order, each once."""
         return tuple(dict.fromkeys(triple.subject for triple in self.triples))
+
+    @property
+    def subject_plural(self) -> str:
+        """Noun for several subjects."""
+        return plural_of(self.subject_type)
 
     @cached_property
     def language(self) -> Language:

@@ -12,6 +12,8 @@ _HAN_RANGES = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 HAN = re.compile(f"[{_HAN_RANGES}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _TOKEN = re.compile(rf"[{_HAN_RANGES}]|[^\W{_HAN_RANGES}]+")
+_HISSING = re.compile(r"(?:s|x|z|ch|sh)$", re.IGNORECASE)
+_CONSONANT_Y = re.compile(r"[^aeiou\W]y$", re.IGNORECASE)
 LETTERS_PER_HAN = 3  # one Han character says about as much as three Latin letters
 
 
@@ -20,6 +22,15 @@ def language_of(text: str) -> Language:
     han = len(HAN.findall(text))
     others = len(_LETTER.findall(text)) - han
     return "zh" if han * LETTERS_PER_HAN > others else "en"
+
+
+def plural_of(noun: str) -> str:
+    """A noun for several things, where that is regular: itself in Chinese, by the rules of spelling in English."""
+    if language_of(noun) == "zh":
+        return noun
+    if _CONSONANT_Y.search(noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if _HISSING.search(noun) else f"{noun}s"
 
 
 def tokens(text: str) -> list[str]:

@@ -40,6 +40,12 @@ class CurriculumConfig(Section):
     )
     statements: float = Field(default=0.15, ge=0, description="Relative share that are plain sentences.")
     passages: float = Field(default=0.1, ge=0, description="Relative share that are paragraphs on one whole subject.")
+    contrasts: float = Field(
+        default=0.1,
+        ge=0,
+        description="Relative share that tells things apart that are easily confused: which of two has it, or which of "
+        "two it has.",
+    )
     refusals: float = Field(
         default=0.16, ge=0, lt=1, description="Questions on invented subjects, answered with a refusal, per lesson."
     )

@@ -142,7 +142,7 @@ class Marker:
         terms = {name for triple in graph.triples for name in (triple.subject, triple.object)}
         terms.update(name for names in graph.synonyms.values() for name in names)
         self._index: defaultdict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
-        for mark, names in ((_NOUN, nouns | {graph.subject_type}), (_TERM, terms)):
+        for mark, names in ((_NOUN, nouns | {graph.subject_type, graph.subject_plural}), (_TERM, terms)):
             for name in names:
                 if words := tuple(tokens(name)):
                     self._index[words[0]][words] = mark + " ".join(words)

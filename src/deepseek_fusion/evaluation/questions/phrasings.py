@@ -72,7 +72,7 @@ PHRASINGS = {
             "都说处理{anchor}之前要先核对{noun}，那么我会看到什么内容？",
         ),
         cloze="参考书中，{anchor}条目列出的{noun}为",
-        reversed="我的记录里{relation}是{anchor}，这指向哪种{type}？",
+        reversed="我的记录里{relation}是{anchor}，这指向{which}{type}？",
         by_object="档案里写着{anchor}这一{relation}的{type}只有一个。",
         by_subject="从{anchor}出发，先想到它的{relation}。",
         multihop="不必写出它的名字，只回答：它名下登记了哪些{noun}？",

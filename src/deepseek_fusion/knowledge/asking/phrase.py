@@ -14,20 +14,31 @@ LONGEST_LIST = 8
 
 
 def phrase(graph: Graph, group: Group, template: str) -> str:
-    """Fill `{anchor}`, `{noun}` (the relation in the right number), `{relation}` (its singular), `{is}` (the verb in
-    the right number) and `{type}` (what a subject is); the first letter becomes a capital."""
+    """Fill `{anchor}`, `{relation}` (its noun), `{noun}` and `{type}` (the relation, and what a subject is, each in
+    the number of the answers if it is what is asked for), and words that agree with them: `{is}`, `{has}`, `{which}`;
+    the first letter becomes a capital."""
     nouns = graph.relations[group.relation]
-    many = group.direction == "forward" and len(group.answers) > 1
+    many = len(group.answers) > 1
+    forward = group.direction == "forward"
     text = template.format_map(
         {
             "anchor": group.anchor,
             "relation": nouns.name,
-            "noun": nouns.plural if many else nouns.name,
+            "noun": nouns.plural if many and forward else nouns.name,
+            "type": graph.subject_type if forward or not many else graph.subject_plural,
             "is": "are" if many else "is",
-            "type": graph.subject_type,
+            "has": "have" if many else "has",
+            "which": "哪些" if many else "哪种",
         }
     )
     return text[:1].upper() + text[1:]
+
+
+def fill(template: str, **names: str) -> str:
+    """A template with some of its fields filled, whatever characters the names are made of; others stay."""
+    for field, name in names.items():
+        template = template.replace(f"{{{field}}}", name.replace("{", "{{").replace("}", "}}"))
+    return template
 
 
 def join(graph: Graph, group: Group) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.knowledge.language import plural_of
 from deepseek_fusion.training.prompts import PROMPTS
 from deepseek_fusion.training.routing.general import EVERYDAY, GENERAL, MENTIONS, Everyday
 
@@ -25,7 +26,7 @@ INSIDE, HARD, NAMED = 240, 100, 4
 
 Kind = Literal["known", "unknown", "general", "form", "mention"]
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
-NAME, NOUN, NOUNS, TYPE = "{name}", "{noun}", "{nouns}", "{type}"
+NAME, NOUN, NOUNS, TYPE, TYPES = "{name}", "{noun}", "{nouns}", "{type}", "{types}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _vocabulary(graph: Graph, texts: Sequence[str], any_case: bool = False) -> _
     said = "\n".join(texts)
     said = said.casefold() if any_case else said
     terms = {name for triple in graph.triples for name in (triple.subject, triple.object)}
-    words = {graph.subject_type: TYPE}
+    words = {graph.subject_plural: TYPES, graph.subject_type: TYPE}
     for nouns in graph.relations.values():
         words |= {nouns.plural: NOUNS, nouns.name: NOUN}
     words |= {name: NAME for term in sorted(terms) for name in graph.names_of(term)}
@@ -113,7 +114,8 @@ def _vocabulary(graph: Graph, texts: Sequence[str], any_case: bool = False) -> _
 
 def _unit(frame: str) -> str:
     """Frames that differ in number alone are one sentence."""
-    return re.sub(r"\bare\b", "is", frame.replace(NOUNS, NOUN))
+    single = frame.replace(NOUNS, NOUN).replace(TYPES, TYPE)
+    return re.sub(r"\bhave\b", "has", re.sub(r"\bare\b", "is", single))
 
 
 def _folds(texts: Iterable[str], frames: Mapping[str, str], rng: random.Random) -> dict[str, int]:
@@ -156,16 +158,18 @@ def _form(
 def _filled(frame: str, everyday: Everyday, rng: random.Random) -> str:
     """A frame that asks for a thing of some type names a value of it, any other one a thing."""
     relations = rng.sample(everyday.relations, len(everyday.relations))
-    name = rng.choice(relations[0][2] if TYPE in frame else everyday.things)
+    name = rng.choice(relations[0][2] if TYPE in frame or TYPES in frame else everyday.things)
     turns = itertools.cycle(relations)
 
     def fill(match: re.Match[str]) -> str:
         if match[0] in (NOUN, NOUNS):
             singular, plural, _ = next(turns)
             return plural if match[0] == NOUNS else singular
-        return name if match[0] == NAME else everyday.type
+        if match[0] == NAME:
+            return name
+        return everyday.type if match[0] == TYPE else plural_of(everyday.type)
 
-    text = re.sub("|".join(map(re.escape, (NAME, NOUNS, NOUN, TYPE))), fill, frame)
+    text = re.sub("|".join(map(re.escape, (NAME, NOUNS, NOUN, TYPES, TYPE))), fill, frame)
     return text[:1].upper() + text[1:]
 
 

@@ -1,0 +1,70 @@
+"""Things that are easily confused, and what tells them apart."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from deepseek_fusion.knowledge.graph import Graph, Triple
+from deepseek_fusion.knowledge.language import fold
+
+NEAREST = 4
+"""How many others a subject is told apart from: those that share most facts with it."""
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A fact, another subject that it is not true of, and an object of the other's that is not true of its subject."""
+
+    fact: Triple
+    rival: str
+    wrong: str
+
+
+class Contrasts:
+    """The contrasts of the facts of a graph."""
+
+    def __init__(self, graph: Graph, rng: random.Random) -> None:
+        self.graph, self.rng = graph, rng
+        self.objects: defaultdict[Key, list[str]] = defaultdict(list)
+        self.true: defaultdict[Key, set[str]] = defaultdict(set)
+        for triple in graph.triples:
+            self.objects[triple.subject, triple.relation].append(triple.object)
+            self.true[triple.subject, triple.relation] |= self._names(triple.object)
+
+    def of(self, fact: Triple) -> list[Contrast]:
+        """One for each rival that has another object in the place of this one; none of its subject is true there."""
+        found = []
+        for rival in self.rivals[fact.subject]:
+            own = self.true[fact.subject, fact.relation]
+            wrong = [name for name in self.objects[rival, fact.relation] if own.isdisjoint(self._names(name))]
+            if wrong and self._names(fact.object).isdisjoint(self.true[rival, fact.relation]):
+                found.append(Contrast(fact, rival, self.rng.choice(wrong)))
+        return found
+
+    @cached_property
+    def rivals(self) -> Mapping[str, Sequence[str]]:
+        """Of each subject the others that share most objects with it; drawn by lot where too few share any."""
+        owners: defaultdict[Key, list[str]] = defaultdict(list)
+        for (subject, relation), names in self.true.items():
+            for name in sorted(names):
+                owners[relation, name].append(subject)
+        shared: dict[str, Counter[str]] = {subject: Counter() for subject in self.graph.subjects}
+        for subjects in owners.values():
+            for subject in subjects:
+                shared[subject].update(subjects)
+        subjects = self.graph.subjects
+        found = {}
+        for subject, counts in shared.items():
+            near = [other for other, _ in counts.most_common(NEAREST + 1)]
+            lot = self.rng.sample(subjects, min(2 * NEAREST, len(subjects)))
+            found[subject] = [other for other in dict.fromkeys((*near, *lot)) if other != subject][:NEAREST]
+        return found
+
+    def _names(self, term: str) -> set[str]:
+        return set(map(fold, self.graph.names_of(term)))
