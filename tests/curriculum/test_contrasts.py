@@ -68,7 +68,8 @@ def test_a_contrast_names_both_and_the_answer_is_one_of_them(shelf: Run, facts: 
         answer = lesson.parts[0][0]
         side = "subject" if answer == fact.subject else "object"
         sides.add(side)
-        others = [name for name in (graph.subjects if side == "subject" else [t.object for t in graph.triples])]
+        objects = tuple(triple.object for triple in graph.triples if triple.relation == fact.relation)
+        others = graph.subjects if side == "subject" else objects
         assert lesson.prompt is not None
         assert fact.subject in lesson.prompt
         assert fact.object in lesson.prompt

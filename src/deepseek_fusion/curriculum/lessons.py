@@ -19,7 +19,15 @@ from deepseek_fusion.curriculum.contrasts import Contrasts
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
 from deepseek_fusion.knowledge.asking.invent import Half, invent_names
-from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, fill, join, leads_to, phrase
+from deepseek_fusion.knowledge.asking.phrase import (
+    askable_backward,
+    descriptions,
+    fact_ids,
+    fill,
+    join,
+    leads_to,
+    phrase,
+)
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.models.loading import encode_question, load_tokenizer
 from deepseek_fusion.models.source import ModelSource
@@ -52,7 +60,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=6)
+@stage("lessons", version=7)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,
