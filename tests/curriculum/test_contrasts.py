@@ -8,7 +8,7 @@ from collections.abc import Callable
 from deepseek_fusion.core.artifacts import Artifact
 from deepseek_fusion.core.config import CurriculumConfig
 from deepseek_fusion.core.run import Run
-from deepseek_fusion.curriculum.contrasts import NEAREST, Contrasts
+from deepseek_fusion.curriculum.contrasts import COMMON, NEAREST, Contrasts
 from deepseek_fusion.curriculum.lessons import Lesson, read_lessons, write_lessons
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
@@ -56,6 +56,13 @@ def test_the_rivals_are_those_that_share_most() -> None:
     contrasts = Contrasts(graph_of(*others, *codes, *alike), random.Random(0))
     assert set(contrasts.rivals["A"]) == set("BCDE")
     assert all(len(rivals) == NEAREST for rivals in contrasts.rivals.values())
+
+
+def test_what_nearly_all_have_makes_nothing_alike() -> None:
+    many = [f"D{number} | symptom | Fatigue" for number in range(COMMON + 1)]
+    pair = ["D0 | symptom | Tremor", f"D{COMMON} | symptom | Tremor"]
+    contrasts = Contrasts(graph_of(*many, *pair), random.Random(0))
+    assert contrasts.rivals["D0"][0] == f"D{COMMON}"
 
 
 def test_a_contrast_names_both_and_the_answer_is_one_of_them(shelf: Run, facts: Artifact) -> None:

@@ -14,6 +14,9 @@ from deepseek_fusion.knowledge.language import fold
 NEAREST = 4
 """How many others a subject is told apart from: those that share most facts with it."""
 
+COMMON = 64
+"""An object of more subjects than this makes no two of them alike; to compare them all costs their number squared."""
+
 Key = tuple[str, str]
 
 
@@ -38,7 +41,7 @@ class Contrasts:
             self.true[triple.subject, triple.relation] |= self._names(triple.object)
 
     def of(self, fact: Triple) -> list[Contrast]:
-        """One for each rival that has another object in the place of this one; none of its subject is true there."""
+        """One for each rival of its subject that has something else in its place, nearest first."""
         found = []
         for rival in self.rivals[fact.subject]:
             own = self.true[fact.subject, fact.relation]
@@ -55,11 +58,10 @@ class Contrasts:
             for name in sorted(names):
                 owners[relation, name].append(subject)
         shared: dict[str, Counter[str]] = {subject: Counter() for subject in self.graph.subjects}
-        for subjects in owners.values():
-            for subject in subjects:
-                shared[subject].update(subjects)
-        subjects = self.graph.subjects
-        found = {}
+        for alike in owners.values():
+            for subject in alike if len(alike) <= COMMON else ():
+                shared[subject].update(alike)
+        subjects, found = self.graph.subjects, {}
         for subject, counts in shared.items():
             near = [other for other, _ in counts.most_common(NEAREST + 1)]
             lot = self.rng.sample(subjects, min(2 * NEAREST, len(subjects)))

@@ -248,8 +248,10 @@ def _contrasts(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Ran
                 yield _question(graph, forward, template)
             continue
         for number, contrast in enumerate(rng.choices(found, k=times)):
-            asked = (backward, contrast.rival, phrasings.reversed_contrasts)
-            group, other, templates = (forward, contrast.wrong, phrasings.contrasts) if number % 2 else asked
+            if number % 2:
+                group, other, templates = forward, contrast.wrong, phrasings.contrasts
+            else:
+                group, other, templates = backward, contrast.rival, phrasings.reversed_contrasts
             one, two = rng.sample((*group.answers, other), 2)
             yield _question(graph, group, fill(rng.choice(templates), one=one, other=two), kind="contrast")
 

@@ -1,8 +1,9 @@
 """The sentences that lessons are made of, in English and Chinese.
 
 Fields: those of knowledge/asking/phrase.py, in statements `{answer}`, and in hops `{thing}`, a thing that is described
-instead of named. `checks` are in no lesson: settings are chosen by
-them. The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never meet.
+instead of named; in contrasts `{one}` and `{other}`, the two to choose from. `checks` are in no lesson: settings are
+chosen by them. The exam has its own sentences (evaluation/questions/phrasings.py); a test proves that the two never
+meet.
 """
 
 from __future__ import annotations
