@@ -137,7 +137,7 @@ def _rows(side: Choices, options: argparse.Namespace) -> Iterator[Row]:
             f"{each:g} ({means[each]:.2f})" for each in tried
         )
         say(f"{method}: {said[method]}")
-    base = side.base_perplexity()
+    base = side.base_perplexity(seeds[0])
     first = options.methods[0]
     plain = results[first]
     for method, own in results.items():
