@@ -181,8 +181,7 @@ def _names(graph: Graph) -> Iterator[tuple[str, Meaning]]:
         for noun in dict.fromkeys((relation.name, relation.plural, key.replace("_", " "))):
             if len(noun) > 1 or HAN.match(noun):
                 yield noun, Meaning(noun=key)
-    for noun in dict.fromkeys((graph.subject_type, graph.subject_plural)):
-        yield noun, Meaning(noun="")
+    yield graph.subject_type, Meaning(noun="")
 
 
 def _key(name: str) -> _Name:
