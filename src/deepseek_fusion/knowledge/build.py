@@ -28,7 +28,7 @@ def make_graph(run: Run, section: KnowledgeConfig, knowledge: Source, corpus: Ar
     return run.step(build_graph, section, store, tail)
 
 
-@stage("graph", version=2)
+@stage("graph", version=3)
 def build_graph(out: Path, section: KnowledgeConfig, store: Artifact, tail: Artifact) -> None:
     """Keep the configured relations and draw whole subjects.
 
