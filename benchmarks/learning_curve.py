@@ -30,6 +30,7 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.curriculum.sampler import SHARES
 from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.statistics.bootstrap import resampled
@@ -45,7 +46,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "medical" / "fusion.yaml"
 RESAMPLES = 2000
 FAMILIES = ("question", "paraphrase", "cloze", "choice", "reversed")
-ONLY_QUESTIONS = {f"curriculum.{share}": 0 for share in ("reversed", "hops", "statements", "passages", "refusals")}
+ONLY_QUESTIONS = {f"curriculum.{share}": 0 for share in (*SHARES, "refusals") if share != "questions"}
 ARMS: dict[str, dict[str, object]] = {
     "plain": {"curriculum.single_phrasing": "true", "training.replay_share": 0},
     "paraphrases": {**ONLY_QUESTIONS, "curriculum.questions": 1},

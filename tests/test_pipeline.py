@@ -20,6 +20,7 @@ from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
 from deepseek_fusion.doctor import examine
+from deepseek_fusion.curriculum.sampler import SHARES
 from deepseek_fusion.evaluation.questions.families import FAMILIES
 from deepseek_fusion.pipeline import Examination, Release, evaluate, labelling, quick, teach
 from deepseek_fusion.serving.answer import answer, reply
@@ -421,7 +422,7 @@ def setting(**values: Any) -> Callable[[Path], None]:
         (setting(training={"max_length": 16}), "training.max_length: a lesson has"),
         (setting(training={"lora": {"targets": ["wq"]}}), "has no linear layer `wq`"),
         (setting(knowledge={"sources": ["facts.csv"], "relations": {"cod": {"name": "x"}}}), "did you mean `code`?"),
-        (setting(curriculum={"questions": 0, "reversed": 0, "hops": 0, "statements": 0, "passages": 0}), "are all 0"),
+        (setting(curriculum=dict.fromkeys(SHARES, 0)), "are all 0"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else "",
 )
