@@ -19,8 +19,8 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.versions import VersionStore
-from deepseek_fusion.doctor import examine
 from deepseek_fusion.curriculum.sampler import SHARES
+from deepseek_fusion.doctor import examine
 from deepseek_fusion.evaluation.questions.families import FAMILIES
 from deepseek_fusion.pipeline import Examination, Release, evaluate, labelling, quick, teach
 from deepseek_fusion.serving.answer import answer, reply
