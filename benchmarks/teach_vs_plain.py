@@ -2,7 +2,8 @@
 
 Both sides use the same base, the same engine, the same LoRA (rank 16, all linear layers) and the same facts. Plain is
 what a first fine-tune looks like: one question a fact, asked in every epoch, no replay, at the best of three learning
-rates (by the mean over families, on the exam itself, in its favour). Three seeds draw other facts, other lessons and other adapters.
+rates (by the mean over families, on the exam itself, in its favour). Three seeds draw other facts, other lessons and
+other adapters.
 
 Run: python benchmarks/teach_vs_plain.py [--work FOLDER]   (about 90 core-minutes with bfloat16)
      python benchmarks/teach_vs_plain.py --facts 2000 --seeds 10 --rates 1e-3   (all 1,880 facts, once; hours)
