@@ -49,6 +49,9 @@ CHINESE = """
 急性支气管炎 | 编码 | J20.9
 急性支气管炎 | 症状 | 咳嗽
 """
+NAMES = {"anchor": "x", "noun": "y", "relation": "y", "type": "t", "answer": "z", "thing": "the x", "one": "x"}
+FIELDS = NAMES | {"other": "x", "is": "is", "has": "has", "which": "哪种"}
+"""Every field of a phrasing, filled in alike."""
 GRAPHS = {
     "en": (
         ENGLISH,

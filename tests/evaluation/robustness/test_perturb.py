@@ -16,6 +16,7 @@ from deepseek_fusion.evaluation.robustness.question import questions_of, telling
 from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.language import HAN
 from evaluation.robustness.conftest import exam_items, exam_questions, small_graph
+from knowledge_samples import FIELDS
 
 LANGUAGES = ("en", "zh")
 KINDS = [(language, kind) for language in LANGUAGES for kind in CHANGES[language]]
@@ -131,14 +132,13 @@ def test_a_spoilt_name_is_never_that_of_something_else() -> None:
 def test_no_sentence_of_the_trials_is_taught_or_in_the_exam(language: str) -> None:
     """Whatever the names: with every field filled in alike, none is part of a lesson's or another exam sentence."""
     lessons, exam = LESSON_PHRASINGS[language], PHRASINGS[language]
-    fields = {"anchor": "x", "noun": "y", "relation": "y", "is": "is", "type": "t", "answer": "z"}
     taught = [*lessons.questions, *lessons.reversed, *lessons.statements, *lessons.reversed_statements]
     asked = [*exam.question, exam.cloze, exam.choice, exam.reversed]
     ours = [*exam.paraphrase, exam.context, exam.premise]
-    said = [folded(text.format_map(fields)) for text in (*taught, *asked)]
-    assert len({folded(text.format_map(fields)) for text in ours}) == len(ours)
+    said = [folded(text.format_map(FIELDS)) for text in (*taught, *asked)]
+    assert len({folded(text.format_map(FIELDS)) for text in ours}) == len(ours)
     for text in ours:
-        assert not [other for other in said if folded(text.format_map(fields)) in other]
+        assert not [other for other in said if folded(text.format_map(FIELDS)) in other]
 
 
 def test_what_turns_a_question_round_is_found() -> None:
