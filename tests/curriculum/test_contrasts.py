@@ -30,10 +30,9 @@ def test_neither_side_of_a_contrast_is_true_of_the_other(facts: Artifact) -> Non
     graph = Graph.load(facts.path)
     true = {triple.statement for triple in graph.triples}
     contrasts = Contrasts(graph, random.Random(0))
-    found = [contrast for fact in graph.triples for contrast in contrasts.of(fact)]
+    found = [(fact, contrast) for fact in graph.triples for contrast in contrasts.of(fact)]
     assert len(found) > len(graph.triples)
-    for contrast in found:
-        fact = contrast.fact
+    for fact, contrast in found:
         assert contrast.rival != fact.subject
         assert (contrast.rival, fact.relation, fact.object) not in true
         assert (contrast.rival, fact.relation, contrast.wrong) in true

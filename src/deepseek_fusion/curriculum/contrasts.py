@@ -22,9 +22,8 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Contrast:
-    """A fact, another subject that it is not true of, and an object of the other's that is not true of its subject."""
+    """Another subject that a fact is not true of, and an object of the other's that is not true of the fact's own."""
 
-    fact: Triple
     rival: str
     wrong: str
 
@@ -47,7 +46,7 @@ class Contrasts:
             own = self.true[fact.subject, fact.relation]
             wrong = [name for name in self.objects[rival, fact.relation] if own.isdisjoint(self._names(name))]
             if wrong and self._names(fact.object).isdisjoint(self.true[rival, fact.relation]):
-                found.append(Contrast(fact, rival, self.rng.choice(wrong)))
+                found.append(Contrast(rival, self.rng.choice(wrong)))
         return found
 
     @cached_property
