@@ -10,10 +10,11 @@ from deepseek_fusion.core.config import CurriculumConfig
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.contrasts import COMMON, NEAREST, Contrasts
 from deepseek_fusion.curriculum.lessons import Lesson, read_lessons, write_lessons
+from deepseek_fusion.curriculum.sampler import SHARES
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
 NOUNS = {"symptom": Relation("symptom", "symptoms"), "code": Relation("code", "codes")}
-OTHERS = {"questions": 0, "reversed": 0, "hops": 0, "statements": 0, "passages": 0, "refusals": 0}
+OTHERS = dict.fromkeys({*SHARES, "refusals"} - {"contrasts"}, 0)
 
 
 def graph_of(*lines: str, **known: dict[str, tuple[str, ...]]) -> Graph:

@@ -16,7 +16,7 @@ from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
-from deepseek_fusion.curriculum.sampler import exposures_for
+from deepseek_fusion.curriculum.sampler import SHARES, exposures_for
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS
@@ -27,7 +27,7 @@ from deepseek_fusion.knowledge.language import fold, tokens
 from knowledge_samples import FIELDS, GRAPHS
 
 Build = Callable[..., Artifact]
-NONE = {"questions": 0, "reversed": 0, "hops": 0, "statements": 0, "passages": 0, "contrasts": 0, "refusals": 0}
+NONE = dict.fromkeys((*SHARES, "refusals"), 0)
 ONLY_QUESTIONS = {name: share for name, share in NONE.items() if name != "questions"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +16,6 @@ NEAREST = 4
 
 COMMON = 64
 """An object of more subjects than this makes no two of them alike; to compare them all costs their number squared."""
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,33 +31,25 @@ class Contrasts:
 
     def __init__(self, graph: Graph, rng: random.Random) -> None:
         self.graph, self.rng = graph, rng
-        self.objects: defaultdict[Key, list[str]] = defaultdict(list)
-        self.true: defaultdict[Key, set[str]] = defaultdict(set)
-        for triple in graph.triples:
-            self.objects[triple.subject, triple.relation].append(triple.object)
-            self.true[triple.subject, triple.relation] |= self._names(triple.object)
+        self.objects = {(group.anchor, group.relation): group.answers for group in graph.forward()}
 
     def of(self, fact: Triple) -> list[Contrast]:
         """One for each rival of its subject that has something else in its place, nearest first."""
         found = []
         for rival in self.rivals[fact.subject]:
-            own = self.true[fact.subject, fact.relation]
-            wrong = [name for name in self.objects[rival, fact.relation] if own.isdisjoint(self._names(name))]
-            if wrong and self._names(fact.object).isdisjoint(self.true[rival, fact.relation]):
+            theirs = self.objects.get((rival, fact.relation), ())
+            wrong = [name for name in theirs if not self._has(fact.subject, fact.relation, name)]
+            if wrong and not self._has(rival, fact.relation, fact.object):
                 found.append(Contrast(rival, self.rng.choice(wrong)))
         return found
 
     @cached_property
     def rivals(self) -> Mapping[str, Sequence[str]]:
         """Of each subject the others that share most objects with it; drawn by lot where too few share any."""
-        owners: defaultdict[Key, list[str]] = defaultdict(list)
-        for (subject, relation), names in self.true.items():
-            for name in sorted(names):
-                owners[relation, name].append(subject)
         shared: dict[str, Counter[str]] = {subject: Counter() for subject in self.graph.subjects}
-        for alike in owners.values():
+        for alike in self.graph.owners.values():
             for subject in alike if len(alike) <= COMMON else ():
-                shared[subject].update(alike)
+                shared[subject].update(alike.keys())
         subjects, found = self.graph.subjects, {}
         for subject, counts in shared.items():
             near = [other for other, _ in counts.most_common(NEAREST + 1)]
@@ -67,5 +57,7 @@ class Contrasts:
             found[subject] = [other for other in dict.fromkeys((*near, *lot)) if other != subject][:NEAREST]
         return found
 
-    def _names(self, term: str) -> set[str]:
-        return set(map(fold, self.graph.names_of(term)))
+    def _has(self, subject: str, relation: str, term: str) -> bool:
+        """Under any name."""
+        owners = self.graph.owners
+        return any(subject in owners.get((relation, fold(name)), ()) for name in self.graph.names_of(term))

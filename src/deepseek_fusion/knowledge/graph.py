@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from deepseek_fusion.core.artifacts import read_json, read_jsonl, write_json, write_jsonl
 from deepseek_fusion.core.config import RelationConfig
-from deepseek_fusion.knowledge.language import Language, language_of, plural_of
+from deepseek_fusion.knowledge.language import Language, fold, language_of, plural_of
 
 Direction = Literal["forward", "backward"]
 
@@ -102,6 +103,15 @@ class Graph:
     def language(self) -> Language:
         """Language of most names; subjects and objects count alike."""
         return language_of(" ".join(name for triple in self.triples for name in (triple.subject, triple.object)))
+
+    @cached_property
+    def owners(self) -> Mapping[tuple[str, str], Mapping[str, None]]:
+        """For each (relation, folded name of an object) the subjects that have it under any name, in file order."""
+        found: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for group in self.forward():
+            for name in sorted({fold(name) for answer in group.answers for name in self.names_of(answer)}):
+                found[group.relation, name][group.anchor] = None
+        return dict(found)
 
     def names_of(self, term: str) -> tuple[str, ...]:
         """A term under all names, its own first."""

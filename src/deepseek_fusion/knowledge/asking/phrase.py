@@ -58,16 +58,12 @@ def fact_ids(graph: Graph, group: Group) -> tuple[str, ...]:
 
 def descriptions(graph: Graph) -> defaultdict[str, list[Group]]:
     """For each subject the groups whose only answer it is, from its objects and from those it is an object of."""
-    owners: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for triple in graph.triples:
-        for name in graph.names_of(triple.object):
-            owners[triple.relation, fold(name)].add(triple.subject)
     subjects = set(graph.subjects)
     found: defaultdict[str, list[Group]] = defaultdict(list)
     for group in [*graph.backward(), *graph.forward()]:
         if len(group.answers) == 1 and group.answers[0] in subjects:
             backward = group.direction == "backward"
-            if not backward or len(owners[group.relation, fold(group.anchor)]) == 1:
+            if not backward or len(graph.owners[group.relation, fold(group.anchor)]) == 1:
                 found[group.answers[0]].append(group)
     return found
 
