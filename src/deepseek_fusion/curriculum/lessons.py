@@ -42,7 +42,7 @@ that only its first answer is likely. Lists in varying order would do that too, 
 an answer begins, until declining is the likeliest beginning (experiments/LOG.md)."""
 
 DOCUMENT_CHARACTERS = 400
-INVENTED = 256
+INVENTED = 1024
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=7)
+@stage("lessons", version=8)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,
@@ -159,7 +159,7 @@ def _mixed(
     ):
         count += 1
         yield lesson
-    yield from itertools.islice(_refusals(graph, phrasings, section.seed, rng), round(count * section.refusals))
+    yield from _refusals(graph, phrasings, round(count * section.refusals), section.seed, rng)
     yield from itertools.islice(_documents(documents, rng), round(count * section.documents))
 
 
@@ -256,20 +256,22 @@ def _contrasts(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Ran
             yield _question(graph, group, fill(rng.choice(templates), one=one, other=two), kind="contrast")
 
 
-def _refusals(graph: Graph, phrasings: Phrasings, seed: int, rng: random.Random) -> Iterator[Lesson]:
-    names = _invented(graph.subjects, seed)
+def _refusals(graph: Graph, phrasings: Phrasings, times: int, seed: int, rng: random.Random) -> Iterator[Lesson]:
+    """Each on a name of its own, as far as they go: a name that comes again can be learned by heart."""
+    if not times:
+        return
+    names = _invented(graph.subjects, min(INVENTED, 1 << (times - 1).bit_length()), seed)
     relations = sorted(graph.relations)
-    while names:
-        for name in rng.sample(names, len(names)):
-            group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
-            question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories)))
-            yield Lesson("refusal", question, ((phrasings.refusal, True),))
+    for name in _cycle(names, times, rng):
+        group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
+        question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories)))
+        yield Lesson("refusal", question, ((phrasings.refusal, True),))
 
 
-@lru_cache(maxsize=1)
-def _invented(subjects: tuple[str, ...], seed: int) -> list[str]:
+@lru_cache(maxsize=16)
+def _invented(subjects: tuple[str, ...], count: int, seed: int) -> list[str]:
     """Invented names; to find a number of exposures, the same lessons are written several times."""
-    return invent_names(subjects, INVENTED, seed, taken=Half(0))
+    return invent_names(subjects, count, seed, taken=Half(0))
 
 
 def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Iterator[Lesson]:
