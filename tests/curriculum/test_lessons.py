@@ -14,12 +14,13 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, read_lessons, write_lessons
+from deepseek_fusion.curriculum.lessons import INVENTED, SINGLES, Lesson, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
 from deepseek_fusion.curriculum.sampler import SHARES, exposures_for
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS
+from deepseek_fusion.knowledge.asking.invent import Half, invent_names
 from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.asking.phrase import LONGEST_LIST, fact_ids
 from deepseek_fusion.knowledge.graph import Graph
@@ -191,6 +192,15 @@ def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(shelf: R
 
 def lesson_templates(facts: Artifact) -> tuple[str, ...]:
     return PHRASINGS[Graph.load(facts.path).language].questions
+
+
+def test_each_refusal_is_on_a_name_of_its_own(shelf: Run, facts: Artifact) -> None:
+    lessons = taught(shelf, facts, exposures=48, refusals=0.45)
+    refused = [fold(str(lesson.prompt)) for lesson in lessons if lesson.kind == "refusal"]
+    names = [fold(name) for name in invent_names(Graph.load(facts.path).subjects, INVENTED, 0, taken=Half(0))]
+    assert 256 < len(refused) < INVENTED
+    told = Counter(max((name for name in names if name in prompt), key=len) for prompt in refused)
+    assert set(told.values()) == {1}
 
 
 def exam_templates(facts: Artifact) -> tuple[str, ...]:
