@@ -8,7 +8,8 @@ from deepseek_fusion.evaluation.consistency.reading.names import Names, lowered,
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
 CODES = ("J45", "J45.909", "500 mg")
-OBJECTS = ("Pain", "Chest Pain", "Cold Extremities", "Beta-Blockers", "Vitamin D", "特发性(原发性)高血压", *CODES)
+NUMBERS = ("Cold Extremities", "Beta-Blockers", "Rash", "Abscesses", "Sepsis")
+OBJECTS = ("Pain", "Chest Pain", *NUMBERS, "Vitamin D", "特发性(原发性)高血压", *CODES)
 NAMES = Names(
     Graph(tuple(Triple("S", "r", name) for name in OBJECTS), "thing", {"r": Relation("r", "rs")}, {"Pain": ("Ache",)})
 )  # fmt: skip
@@ -39,6 +40,8 @@ def found(text: str) -> list[str]:
         ("（Ｊ４５）", ["J45"]),
         ("a cold extremity", ["Cold Extremities"]),
         ("beta blocker", ["Beta-Blockers"]),
+        ("Skin rashes with an abscess", ["Rash", "Abscesses"]),
+        ("sepsises", []),
         ("Vitamin D3", []),
         ("患有特发性高血压的人", ["特发性(原发性)高血压"]),
         ("0.5 g or 500mg", ["500 mg", "500 mg"]),

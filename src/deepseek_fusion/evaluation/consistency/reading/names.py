@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from deepseek_fusion.knowledge.graph import Graph
-from deepseek_fusion.knowledge.language import HAN
+from deepseek_fusion.knowledge.language import HAN, plural_of
 
 _BRACKETS = re.compile(r"\s*[(\[（【][^)\]）】]*[)\]）】]\s*")
 _QUANTITY = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?) ?(%|[a-zµμ°]+)(?![a-z\d])")
@@ -136,8 +136,6 @@ def other_number(key: str) -> Iterator[str]:
     if last.endswith("ies"):
         yield f"{key[:-3]}y"
     elif last.endswith("s") and not last.endswith(("ss", "us", "is")):
-        yield key[:-1]
-    elif last.endswith("y") and last[-2] not in "aeiou":
-        yield f"{key[:-1]}ies"
-    elif not last.endswith("s"):
-        yield f"{key}s"
+        yield from (one for one in (key[:-1], key.removesuffix("es")) if plural_of(one) == key)
+    elif not last.endswith(("us", "is")):
+        yield plural_of(key)
