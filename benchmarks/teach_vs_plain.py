@@ -7,6 +7,8 @@ other adapters.
 
 Run: python benchmarks/teach_vs_plain.py [--work FOLDER]   (about 90 core-minutes with bfloat16)
      python benchmarks/teach_vs_plain.py --facts 2000 --seeds 10 --rates 1e-3   (all 1,880 facts, once; hours)
+     python benchmarks/teach_vs_plain.py --seeds 5 6 7 --try curriculum.exposures=32   (our side alone, to choose by:
+     prints its figures and writes none; two trainings that hardly differ lie ten points apart, so take three seeds)
 """
 
 from __future__ import annotations
@@ -69,11 +71,15 @@ def main() -> None:
     parser.add_argument(
         "--rates", type=float, nargs="+", default=PLAIN_RATES, help="learning rates of plain to choose from"
     )
+    parser.add_argument("--try", nargs="*", dest="tried", metavar="FIELD=VALUE", help="settings to try, or none")
     parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "work")
     options = parser.parse_args()
     seeds = tuple(options.seeds)
     with listen(Console()), Run(options.work) as run:
-        side = Sides(run, options.facts)
+        side = Sides(run, options.facts, options.tried or ())
+        if options.tried is not None:
+            _show([side.ours(seed) for seed in seeds], seeds)
+            return
         best = max(options.rates, key=lambda rate: _average(side.plain(seeds[0], rate)[0]))
         say(f"plain is best at learning rate {best:g}")
         ours = [side.ours(seed) for seed in seeds]
@@ -85,10 +91,10 @@ def main() -> None:
 
 
 class Sides:
-    """The two ways to teach, on the facts of a seed."""
+    """The two ways to teach, on the facts of a seed, with some settings other than the example's."""
 
-    def __init__(self, run: Run, facts: int) -> None:
-        self.run, self.facts = run, facts
+    def __init__(self, run: Run, facts: int, settings: Sequence[str] = ()) -> None:
+        self.run, self.facts, self.settings = run, facts, settings
         config = load_config(PROJECT)
         self.model: ModelSource = find_model(config.model, config.folder, config.precision)
         self.language = load_language(self.model)
@@ -131,6 +137,7 @@ class Sides:
             f"training.seed={seed}",
             f"evaluation.seed={seed}",
             f"evaluation.refusals={REFUSALS}",
+            *self.settings,
         ]
         return load_config(PROJECT, overrides)
 
@@ -165,6 +172,18 @@ class Sides:
             "perplexity": general["perplexity"]["value"],
             "questions": [answer["right"] for answer in general["questions"]],
         }
+
+
+def _show(ours: list[tuple[Scores, dict[str, Any]]], seeds: tuple[int, ...]) -> None:
+    """A line for each seed and one for their means: percent of each family, perplexity, tokens."""
+    families = (*FAMILIES, *OTHERS)
+    lines = [
+        [*(100 * _share(scores[family]) for family in families), info["perplexity"], info["tokens"]]
+        for scores, info in ours
+    ]
+    print("seed", *families, "perplexity", "tokens", sep="\t")
+    for name, line in zip([*seeds, "mean"], [*lines, list(map(_mean, zip(*lines, strict=True)))], strict=True):
+        print(name, *(f"{value:.1f}" for value in line), sep="\t")
 
 
 def _rows(
