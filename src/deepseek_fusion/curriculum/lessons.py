@@ -43,6 +43,7 @@ an answer begins, until declining is the likeliest beginning (experiments/LOG.md
 
 DOCUMENT_CHARACTERS = 400
 INVENTED = 1024
+"""Invented names at most; inventing one takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,8 @@ def _refusals(graph: Graph, phrasings: Phrasings, times: int, seed: int, rng: ra
     """Each on a name of its own, as far as they go: a name that comes again can be learned by heart."""
     if not times:
         return
-    names = _invented(graph.subjects, min(INVENTED, 1 << (times - 1).bit_length()), seed)
+    few = 1 << (times - 1).bit_length()  # a power of two, so that a search for the exposures invents them seldom
+    names = _invented(graph.subjects, min(INVENTED, few), seed)
     relations = sorted(graph.relations)
     for name in _cycle(names, times, rng):
         group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
