@@ -217,7 +217,7 @@ def _rows(
                 ours=pair[0],
                 peer=pair[1],
                 peer_name=name,
-                bar=f">= {bar}, >= plain" if bar else "",
+                bar=f">= {bar}; >= plain" if bar else "",
                 holds=pair[0] >= bar and pair[1] <= max(pair[0], own["high"]) if bar else None,
                 n=len(answers),
                 seeds=seeds,
