@@ -61,7 +61,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=8)
+@stage("lessons", version=9)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,

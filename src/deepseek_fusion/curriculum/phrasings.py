@@ -98,7 +98,7 @@ PHRASINGS = {
             "I only know the {relation}, {anchor}. Tell me the {type}.",
             "Someone wrote down {anchor} as {relation}. What {type} {is} meant?",
             "Look up the {relation} {anchor} and report the {type}.",
-            "With {anchor} as {relation}, what {type} comes up?",
+            "{relation} {anchor}: write the {type} next to it.",
         ),
         statements=(
             "The {noun} of {anchor} {is} {answer}.",
