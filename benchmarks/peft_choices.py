@@ -34,7 +34,7 @@ from deepseek_fusion.pipeline import LEAKS
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.replay import write_replay
 from record import Row, write_results
-from teach_vs_plain import BARS, ROOT, Scores, Sides
+from teach_vs_plain import FAMILIES, ROOT, Scores, Sides
 
 SEEDS = (20, 21, 22)
 """Nothing was tuned on these."""
@@ -66,7 +66,7 @@ class Taught:
     @property
     def accuracy(self) -> float:
         """Mean over the families of questions."""
-        return _mean([_mean([right for right, _ in self.scores[family]]) for family in BARS])
+        return _mean([_mean([right for right, _ in self.scores[family]]) for family in FAMILIES])
 
 
 def main() -> None:
@@ -192,9 +192,9 @@ def _verdict(results: dict[str, list[Taught]], seeds: tuple[int, ...], facts: in
 
 def _interval(seeds: Sequence[Scores]) -> tuple[float, float]:
     """95 % of the mean over families, by a bootstrap over the subjects of all seeds."""
-    sums: defaultdict[str, Any] = defaultdict(lambda: np.zeros((2, len(BARS))))
+    sums: defaultdict[str, Any] = defaultdict(lambda: np.zeros((2, len(FAMILIES))))
     for seed, scores in enumerate(seeds):
-        for column, family in enumerate(BARS):
+        for column, family in enumerate(FAMILIES):
             for right, subject in scores[family]:
                 sums[f"{seed} {subject}"][:, column] += (right, 1)
     drawn = resampled(np.stack([sums[name].ravel() for name in sorted(sums)]), RESAMPLES, 0)

@@ -57,6 +57,7 @@ REFUSALS = 100
 BARS = {"question": 0.9, "cloze": 0.7, "choice": 0.97, "reversed": 0.9, "refusal": 0.9}
 """Families that must reach a share and be no worse than plain, which may lie in our 95 % interval over subjects; the
 exam's others have rows without a bar."""
+FAMILIES = tuple(BARS)
 OTHERS = ("paraphrase", "multihop", "negation", "numerals")
 BAR = 1.5
 PERPLEXITY_BAR = 0.1
@@ -181,7 +182,7 @@ def _general(sitting: Artifact) -> dict[str, Any]:
 
 def _show(ours: list[tuple[Scores, dict[str, Any]]], seeds: tuple[int, ...]) -> None:
     """A line for each seed and one for their means: percent of each family, perplexity, tokens."""
-    families = (*BARS, *OTHERS)
+    families = (*FAMILIES, *OTHERS)
     lines = [
         [*(100 * _share(scores[family]) for family in families), info["perplexity"], info["tokens"]]
         for scores, info in ours
@@ -202,7 +203,7 @@ def _rows(
     name = f"plain LoRA, rank 16, all linear, learning rate {rate:g}"
     average = [[_average(scores) for scores, _ in side] for side in (ours, plain)]
     rows = [Row.ratio_of("mean accuracy over question families", average[0], average[1], name, BAR, seeds, n=facts)]
-    for family in (*BARS, *OTHERS):
+    for family in (*FAMILIES, *OTHERS):
         pair = [_mean([_share(scores[family]) for scores, _ in side]) for side in (ours, plain)]
         answers = [
             (right, f"{seed} {subject}")
@@ -263,7 +264,7 @@ def _rows(
 
 
 def _average(scores: Scores) -> float:
-    return _mean([_share(scores[family]) for family in BARS])
+    return _mean([_share(scores[family]) for family in FAMILIES])
 
 
 def _share(scores: list[tuple[bool, str]]) -> float:

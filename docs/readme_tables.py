@@ -96,9 +96,7 @@ CHINESE = {
     "rise of general perplexity": "通用困惑度升幅",
     "general questions answered before, still right": "原先答对的通用问题，仍答对",
     "training tokens": "训练词元数",
-    ">= 0.9; >= plain": "≥ 0.9；≥ 对方",
-    ">= 0.7; >= plain": "≥ 0.7；≥ 对方",
-    ">= 0.97; >= plain": "≥ 0.97；≥ 对方",
+    ">= plain": "≥ 对方",
     "interval: ratio of the lowest and the highest seed": "区间为各种子比值的最低与最高",
     "interval: lowest and highest seed": "区间为各种子的最低与最高",
 }
@@ -157,7 +155,7 @@ def benchmark_table(result: Json | None, language: str) -> str:
             f"{_figure(row['interval'][0])} – {_figure(row['interval'][1])}" if row["interval"] else "",
             "" if row["peer"] is None else _figure(row["peer"]),
             "" if row["ratio"] is None else _figure(row["ratio"]),
-            names.get(row["bar"], row["bar"]).replace(">=", "≥").replace("<=", "≤"),
+            "; ".join(names.get(bar, bar) for bar in row["bar"].split("; ")).replace(">=", "≥").replace("<=", "≤"),
             "" if row["holds"] is None else words["yes" if row["holds"] else "no"],
         ]
         for row in result["rows"]

@@ -8,7 +8,7 @@ from deepseek_fusion.evaluation.consistency.reading.names import Names, lowered,
 from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
 
 CODES = ("J45", "J45.909", "500 mg")
-NUMBERS = ("Cold Extremities", "Beta-Blockers", "Rash", "Abscesses", "Sepsis")
+NUMBERS = ("Cold Extremities", "Beta-Blockers", "Rash", "Abscesses", "Sepsis", "高血压 Drug")
 OBJECTS = ("Pain", "Chest Pain", *NUMBERS, "Vitamin D", "特发性(原发性)高血压", *CODES)
 NAMES = Names(
     Graph(tuple(Triple("S", "r", name) for name in OBJECTS), "thing", {"r": Relation("r", "rs")}, {"Pain": ("Ache",)})
@@ -42,6 +42,7 @@ def found(text: str) -> list[str]:
         ("beta blocker", ["Beta-Blockers"]),
         ("Skin rashes with an abscess", ["Rash", "Abscesses"]),
         ("sepsises", []),
+        ("各种高血压 drugs", ["高血压 Drug"]),
         ("Vitamin D3", []),
         ("患有特发性高血压的人", ["特发性(原发性)高血压"]),
         ("0.5 g or 500mg", ["500 mg", "500 mg"]),

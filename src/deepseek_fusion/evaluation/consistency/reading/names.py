@@ -133,9 +133,11 @@ def other_number(key: str) -> Iterator[str]:
     last = key.rpartition(" ")[2]
     if not last.isascii() or not last.isalpha() or len(last) < _SHORTEST_PLURAL:
         return
+    others: tuple[str, ...] = ()
     if last.endswith("ies"):
-        yield f"{key[:-3]}y"
+        others = (f"{last[:-3]}y",)
     elif last.endswith("s") and not last.endswith(("ss", "us", "is")):
-        yield from (one for one in (key[:-1], key.removesuffix("es")) if plural_of(one) == key)
+        others = tuple(one for one in (last[:-1], last.removesuffix("es")) if plural_of(one) == last)
     elif not last.endswith(("us", "is")):
-        yield plural_of(key)
+        others = (plural_of(last),)
+    yield from (f"{key.removesuffix(last)}{other}" for other in others)
