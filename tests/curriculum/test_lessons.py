@@ -190,6 +190,19 @@ def test_refusals_are_about_names_that_are_neither_real_nor_in_the_exam(shelf: R
     )
 
 
+def test_refusals_cannot_be_told_by_number(shelf: Run, facts: Artifact) -> None:
+    graph = Graph.load(facts.path)
+    exam = read_exam(shelf.step(write_exam, EvaluationConfig(refusals=200), facts, facts).path)
+    taught_and_asked = [str(lesson.prompt) for lesson in taught(shelf, facts, refusals=0.5) if lesson.kind == "refusal"]
+    taught_and_asked += [item.prompt for item in exam if item.family == "refusal"]
+    said = [fold(prompt) for prompt in taught_and_asked]
+    for relation, nouns in graph.relations.items():
+        lists = any(len(group.answers) > 1 for group in graph.forward() if group.relation == relation)
+        assert any(fold(nouns.name) in prompt for prompt in said)
+        if nouns.plural != nouns.name:
+            assert any(fold(nouns.plural) in prompt for prompt in said) == lists
+
+
 def lesson_templates(facts: Artifact) -> tuple[str, ...]:
     return PHRASINGS[Graph.load(facts.path).language].questions
 

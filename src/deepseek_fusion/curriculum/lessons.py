@@ -18,7 +18,7 @@ from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.curriculum.contrasts import Contrasts
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
-from deepseek_fusion.knowledge.asking.invent import Half, invent_names
+from deepseek_fusion.knowledge.asking.invent import Half, invent_names, unanswerable
 from deepseek_fusion.knowledge.asking.phrase import (
     askable_backward,
     descriptions,
@@ -61,7 +61,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=9)
+@stage("lessons", version=10)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,
@@ -263,10 +263,9 @@ def _refusals(graph: Graph, phrasings: Phrasings, times: int, seed: int, rng: ra
         return
     few = 1 << (times - 1).bit_length()  # a power of two, so that a search for the exposures invents them seldom
     names = _invented(graph.subjects, min(INVENTED, few), seed)
-    relations = sorted(graph.relations)
-    for name in _cycle(names, times, rng):
-        group = Group(name, rng.choice(relations), ("?",) * rng.choice((1, 2)), "forward")
-        question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories)))
+    for group in unanswerable(graph, _cycle(names, times, rng), rng):
+        single = phrasings.singles if len(group.answers) > 1 else ()
+        question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories, *single)))
         yield Lesson("refusal", question, ((phrasings.refusal, True),))
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS, Phrasings
-from deepseek_fusion.knowledge.asking.invent import Half, invent_names
+from deepseek_fusion.knowledge.asking.invent import Half, invent_names, unanswerable
 from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.language import fold
@@ -159,8 +159,7 @@ class Questions:
         """Questions on things that do not exist, with names as hard to tell from real ones as we can make them."""
         rng = random.Random(self.seed)
         names = invent_names(self.whole.subjects, count, self.seed, taken=Half(1))
-        for index, name in enumerate(names):
-            group = Group(name, rng.choice(sorted(self.whole.relations)), ("?",) * rng.choice((1, 2)), "forward")
+        for index, group in enumerate(unanswerable(self.whole, names, rng)):
             prompt = phrase(self.whole, group, rng.choice(self._say.question))
             yield Item(f"refusal-{index}", "refusal", prompt, chat=True)
 
