@@ -62,6 +62,7 @@ OTHERS = ("paraphrase", "multihop", "negation", "numerals")
 BAR = 1.5
 PERPLEXITY_BAR = 0.1
 GENERAL_BAR = 0.8
+DECLINED_BAR = 0.05
 Scores = dict[str, list[tuple[bool, str]]]
 """For each family, whether each answer is right, and the subject that it is about."""
 
@@ -163,12 +164,16 @@ class Sides:
         subjects = {facts.fact_id(triple): triple.subject for triple in facts.triples}
         items = {item.id: item for item in read_exam(exam.path)}
         scores: Scores = defaultdict(list)
+        declined: list[bool] = []
         for row in read_jsonl(sitting.path / "answers.jsonl"):
             if row["family"] == "refusal":
                 scores["refusal"].append((row["declined"], row["id"]))
+            if row["family"] == "question":
+                declined.append(row["declined"])
             asked = items[row["id"]].facts
             scores[row["family"]] += [(right, subjects[fact]) for right, fact in zip(row["right"], asked, strict=True)]
-        return scores, {"tokens": read_json(adapter.path / "training.json")["tokens"], **_general(sitting)}
+        tokens = read_json(adapter.path / "training.json")["tokens"]
+        return scores, {"tokens": tokens, "declined": declined, **_general(sitting)}
 
 
 def _general(sitting: Artifact) -> dict[str, Any]:
@@ -225,6 +230,19 @@ def _rows(
                 interval=(own["low"], own["high"]),
             )
         )
+    declined = [[one for _, info in side for one in info["declined"]] for side in (ours, plain)]
+    rows.append(
+        Row(
+            figure="direct questions with an answer, declined",
+            ours=_mean(declined[0]),
+            peer=_mean(declined[1]),
+            peer_name=name,
+            bar=f"<= {DECLINED_BAR}",
+            holds=_mean(declined[0]) <= DECLINED_BAR,
+            n=len(declined[0]),
+            seeds=seeds,
+        )
+    )
     rise = [[info["perplexity"] / base["perplexity"] - 1 for _, info in side] for side in (ours, plain)]
     rows.append(
         Row(
