@@ -93,6 +93,7 @@ CHINESE = {
     "accuracy, multihop": "正确率，两步推理",
     "accuracy, negation": "正确率，否定提问",
     "accuracy, numerals": "正确率，相近编码",
+    "direct questions with an answer, declined": "有答案的直接提问，被拒答",
     "rise of general perplexity": "通用困惑度升幅",
     "general questions answered before, still right": "原先答对的通用问题，仍答对",
     "training tokens": "训练词元数",
