@@ -58,7 +58,7 @@ BARS = {"question": 0.9, "cloze": 0.7, "choice": 0.97, "reversed": 0.9, "refusal
 """Families that must reach a share and be no worse than plain, which may lie in our 95 % interval over subjects; the
 exam's others have rows without a bar."""
 FAMILIES = tuple(BARS)
-OTHERS = ("paraphrase", "multihop", "negation", "numerals")
+OTHERS = ("paraphrase", "multihop", "negation", "numerals", "refusal, unknown subject", "refusal, unknown object")
 BAR = 1.5
 PERPLEXITY_BAR = 0.1
 GENERAL_BAR = 0.8
@@ -167,7 +167,8 @@ class Sides:
         declined: list[bool] = []
         for row in read_jsonl(sitting.path / "answers.jsonl"):
             if row["family"] == "refusal":
-                scores["refusal"].append((row["declined"], row["id"]))
+                for family in ("refusal", f"refusal, unknown {row['id'].split('-')[1]}"):
+                    scores[family].append((row["declined"], row["id"]))
             if row["family"] == "question":
                 declined.append(row["declined"])
             asked = items[row["id"]].facts

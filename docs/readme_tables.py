@@ -92,6 +92,8 @@ CHINESE = {
     "accuracy, paraphrase": "正确率，情景改写",
     "accuracy, multihop": "正确率，两步推理",
     "accuracy, negation": "正确率，否定提问",
+    "accuracy, refusal, unknown subject": "正确率，应拒答：未知主体",
+    "accuracy, refusal, unknown object": "正确率，应拒答：未知客体",
     "accuracy, numerals": "正确率，相近编码",
     "direct questions with an answer, declined": "有答案的直接提问，被拒答",
     "rise of general perplexity": "通用困惑度升幅",

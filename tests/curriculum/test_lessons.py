@@ -14,15 +14,15 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.curriculum.lessons import INVENTED, SINGLES, Lesson, read_lessons, write_lessons
+from deepseek_fusion.curriculum.lessons import SINGLES, Lesson, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
 from deepseek_fusion.curriculum.sampler import SHARES, exposures_for
 from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS as EXAM_PHRASINGS
-from deepseek_fusion.knowledge.asking.invent import Half, invent_names
 from deepseek_fusion.knowledge.asking.matching import folded
 from deepseek_fusion.knowledge.asking.phrase import LONGEST_LIST, fact_ids
+from deepseek_fusion.knowledge.asking.unknown import INVENTED, ROOM, unanswerable
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.knowledge.language import fold, tokens
 from knowledge_samples import FIELDS, GRAPHS
@@ -204,20 +204,27 @@ def test_refusals_cannot_be_told_by_number(shelf: Run, facts: Artifact) -> None:
 
 
 def lesson_templates(facts: Artifact) -> tuple[str, ...]:
-    return PHRASINGS[Graph.load(facts.path).language].questions
+    own = PHRASINGS[Graph.load(facts.path).language]
+    return (*own.questions, *own.reversed)
 
 
 def test_each_refusal_is_on_a_name_of_its_own(shelf: Run, facts: Artifact) -> None:
     lessons = taught(shelf, facts, exposures=48, refusals=0.45)
     refused = [fold(str(lesson.prompt)) for lesson in lessons if lesson.kind == "refusal"]
-    names = [fold(name) for name in invent_names(Graph.load(facts.path).subjects, INVENTED, 0, taken=Half(0))]
+    graph = Graph.load(facts.path)
+    groups = list(unanswerable(graph, len(refused), 0, half=0))
     assert 256 < len(refused) < INVENTED
+    names = {fold(group.anchor): group.direction for group in groups}
     told = Counter(max((name for name in names if name in prompt), key=len) for prompt in refused)
-    assert set(told.values()) == {1}
+    assert {count for name, count in told.items() if names[name] == "forward"} == {1}
+    back = [count for name, count in told.items() if names[name] == "backward"]
+    assert max(back) - min(back) <= 1  # a small graph has few objects to make others of
+    assert len(back) > ROOM
 
 
 def exam_templates(facts: Artifact) -> tuple[str, ...]:
-    return EXAM_PHRASINGS[Graph.load(facts.path).language].question
+    own = EXAM_PHRASINGS[Graph.load(facts.path).language]
+    return (*own.question, own.reversed)
 
 
 def names_in(prompts: set[str], templates: tuple[str, ...]) -> set[str]:

@@ -258,7 +258,12 @@ class EvaluationConfig(Section):
         description="Multiple-choice sets to sit as well (MedQA, MedMCQA, PubMedQA, MMLU, C-Eval or plain JSON Lines "
         "files), relative to the YAML.",
     )
-    refusals: int = Field(default=40, ge=1, description="Questions on invented subjects in the exam.")
+    refusals: int = Field(
+        default=40,
+        ge=1,
+        description="Questions on what does not exist in the exam: two in three on a subject, one in three back from an "
+        "object.",
+    )
     control: float = Field(
         default=0.25,
         ge=0,
@@ -283,7 +288,7 @@ class EvaluationConfig(Section):
         default_factory=ConsistencyConfig, description="Factual consistency of the answers."
     )
     bootstrap: int = Field(default=2000, ge=100, description="Resamples for the 95 % intervals.")
-    seed: int = Field(default=0, description="Seed of distractors, invented subjects and resampling.")
+    seed: int = Field(default=0, description="Seed of distractors, invented names and resampling.")
 
 
 class GateConfig(Section):
@@ -302,7 +307,7 @@ class GateConfig(Section):
     choice: str | None = Field(default=None, description="Facts chosen among four.")
     negation: str | None = Field(default=None, description="Facts of which the one that is not true was found.")
     numerals: str | None = Field(default=None, description="Facts with digits chosen among near misses.")
-    refusal: str | None = Field(default=None, description="Invented subjects declined.")
+    refusal: str | None = Field(default=None, description="Questions on what does not exist declined.")
     false_refusals: str | None = Field(default=None, description="Real questions declined; 0 or above.")
     forgetting: str | None = Field(default="no_worse_than -2", description="General questions answered rightly.")
     perplexity: str | None = Field(

@@ -7,7 +7,6 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +17,6 @@ from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.curriculum.contrasts import Contrasts
 from deepseek_fusion.curriculum.phrasings import PHRASINGS, Phrasings
 from deepseek_fusion.curriculum.sampler import Plan, affordable, exposures_for, plan_lessons, times_of
-from deepseek_fusion.knowledge.asking.invent import Half, invent_names, unanswerable
 from deepseek_fusion.knowledge.asking.phrase import (
     askable_backward,
     descriptions,
@@ -28,6 +26,7 @@ from deepseek_fusion.knowledge.asking.phrase import (
     leads_to,
     phrase,
 )
+from deepseek_fusion.knowledge.asking.unknown import unanswerable
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.models.loading import encode_question, load_tokenizer
 from deepseek_fusion.models.source import ModelSource
@@ -42,8 +41,6 @@ that only its first answer is likely. Lists in varying order would do that too, 
 an answer begins, until declining is the likeliest beginning (experiments/LOG.md)."""
 
 DOCUMENT_CHARACTERS = 400
-INVENTED = 1024
-"""Invented names at most; inventing one takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=10)
+@stage("lessons", version=11)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,
@@ -258,21 +255,11 @@ def _contrasts(graph: Graph, plans: Plans, phrasings: Phrasings, rng: random.Ran
 
 
 def _refusals(graph: Graph, phrasings: Phrasings, times: int, seed: int, rng: random.Random) -> Iterator[Lesson]:
-    """Each on a name of its own, as far as they go: a name that comes again can be learned by heart."""
-    if not times:
-        return
-    few = 1 << (times - 1).bit_length()  # a power of two, so that a search for the exposures invents them seldom
-    names = _invented(graph.subjects, min(INVENTED, few), seed)
-    for group in unanswerable(graph, _cycle(names, times, rng), rng):
+    for group in unanswerable(graph, times, seed, half=0):
         single = phrasings.singles if len(group.answers) > 1 else ()
-        question = phrase(graph, group, rng.choice((*phrasings.questions, *phrasings.stories, *single)))
+        forward = (*phrasings.questions, *phrasings.stories, *single)
+        question = phrase(graph, group, rng.choice(forward if group.direction == "forward" else phrasings.reversed))
         yield Lesson("refusal", question, ((phrasings.refusal, True),))
-
-
-@lru_cache(maxsize=16)
-def _invented(subjects: tuple[str, ...], count: int, seed: int) -> list[str]:
-    """Invented names; to find a number of exposures, the same lessons are written several times."""
-    return invent_names(subjects, count, seed, taken=Half(0))
 
 
 def _documents(documents: Sequence[dict[str, str]], rng: random.Random) -> Iterator[Lesson]:

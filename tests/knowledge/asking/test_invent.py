@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import random
-from collections import Counter
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.knowledge.asking.invent import invent_names, unanswerable
-from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
+from deepseek_fusion.knowledge.asking.invent import invent_names
 from deepseek_fusion.knowledge.language import fold, language_of
 
 ENGLISH = ["Type 2 Diabetes", "Chronic Kidney Disease", "Hay Fever", "Heart Failure", "Asthma", "Gout", "Lung Cancer"]
@@ -56,15 +52,3 @@ def test_any_real_names(real: list[str]) -> None:
 def test_no_room_is_said() -> None:
     with pytest.raises(FusionError, match="cannot be invented"):
         invent_names(list("0123456789"), 1, seed=0)
-
-
-def test_unanswerable_questions_are_as_real_ones_in_relation_and_number() -> None:
-    facts = [("Gout", "code", "M10"), ("Hay Fever", "code", "J30"), ("Hay Fever", "symptom", "Sneezing")]
-    facts += [("Gout", "symptom", "Pain"), ("Gout", "symptom", "Swelling"), ("Gout", "symptom", "Redness")]
-    relations = {name: Relation(name, f"{name}s") for name in ("code", "symptom")}
-    graph = Graph(tuple(Triple(*fact) for fact in facts), "disease", relations)
-    groups = list(unanswerable(graph, map(str, range(200)), random.Random(0)))
-    assert [group.anchor for group in groups] == [str(number) for number in range(200)]
-    asked = Counter((group.relation, len(group.answers)) for group in groups)
-    assert set(asked) == {("code", 1), ("symptom", 1), ("symptom", 3)}
-    assert 70 < asked["code", 1] < 130

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS, Phrasings
-from deepseek_fusion.knowledge.asking.invent import Half, invent_names, unanswerable
 from deepseek_fusion.knowledge.asking.phrase import askable_backward, descriptions, fact_ids, join, leads_to, phrase
+from deepseek_fusion.knowledge.asking.unknown import unanswerable
 from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.language import fold
 
@@ -158,10 +158,12 @@ class Questions:
     def refusals(self, count: int) -> Iterator[Item]:
         """Questions on things that do not exist, with names as hard to tell from real ones as we can make them."""
         rng = random.Random(self.seed)
-        names = invent_names(self.whole.subjects, count, self.seed, taken=Half(1))
-        for index, group in enumerate(unanswerable(self.whole, names, rng)):
-            prompt = phrase(self.whole, group, rng.choice(self._say.question))
-            yield Item(f"refusal-{index}", "refusal", prompt, chat=True)
+        for index, group in enumerate(unanswerable(self.whole, count, self.seed, half=1)):
+            unknown, forms = "subject", self._say.question
+            if group.direction == "backward":
+                unknown, forms = "object", (self._say.reversed,)
+            prompt = phrase(self.whole, group, rng.choice(forms))
+            yield Item(f"refusal-{unknown}-{index}", "refusal", prompt, chat=True)
 
     @property
     def _say(self) -> Phrasings:

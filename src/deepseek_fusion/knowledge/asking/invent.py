@@ -6,13 +6,11 @@ import hashlib
 import random
 import re
 import string
-from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.knowledge.language import HAN, fold, language_of
 
 _BRACKETED = re.compile(r"[\[(（【].*?[\])）】]|[\[\](){}（）【】\"“”,，;；:：/、]")
@@ -73,21 +71,6 @@ def invent_names(names: Sequence[str], count: int, seed: int, taken: Container[s
 
 def _parts(text: str) -> Iterator[str]:
     return (text[start:end] for end in range(len(text) + 1) for start in range(end))
-
-
-def unanswerable(graph: Graph, names: Iterable[str], rng: random.Random) -> Iterator[Group]:
-    """For each name what to ask about it, on a relation and for as many answers as some real subject has.
-
-    Else the words would tell: a model asked for the *codes* of something, where everything real has one, declines for
-    the plural alone.
-    """
-    counts: defaultdict[str, list[int]] = defaultdict(list)
-    for group in graph.forward():
-        counts[group.relation].append(len(group.answers))
-    relations = sorted(counts)
-    for name in names:
-        relation = rng.choice(relations)
-        yield Group(name, relation, ("?",) * rng.choice(counts[relation]), "forward")
 
 
 class _Inventor:
