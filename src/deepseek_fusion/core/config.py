@@ -261,8 +261,8 @@ class EvaluationConfig(Section):
     refusals: int = Field(
         default=40,
         ge=1,
-        description="Questions on what does not exist in the exam: two in three on a subject, one in three back from an "
-        "object.",
+        description="Questions on what does not exist in the exam: two in three on a subject, one in three back from "
+        "an object.",
     )
     control: float = Field(
         default=0.25,
