@@ -231,19 +231,6 @@ def _rows(
                 interval=(own["low"], own["high"]),
             )
         )
-    declined = [[one for _, info in side for one in info["declined"]] for side in (ours, plain)]
-    rows.append(
-        Row(
-            figure="direct questions with an answer, declined",
-            ours=_mean(declined[0]),
-            peer=_mean(declined[1]),
-            peer_name=name,
-            bar=f"<= {DECLINED_BAR}",
-            holds=_mean(declined[0]) <= DECLINED_BAR,
-            n=len(declined[0]),
-            seeds=seeds,
-        )
-    )
     rise = [[info["perplexity"] / base["perplexity"] - 1 for _, info in side] for side in (ours, plain)]
     rows.append(
         Row(
@@ -263,18 +250,28 @@ def _rows(
         [right for _, info in side for known, right in zip(base["questions"], info["questions"], strict=True) if known]
         for side in (ours, plain)
     ]
-    rows.append(
-        Row(
-            figure="general questions answered before, still right",
-            ours=_mean(kept[0]),
-            peer=_mean(kept[1]),
-            peer_name=name,
-            bar=f">= {GENERAL_BAR}",
-            holds=_mean(kept[0]) >= GENERAL_BAR,
-            n=len(kept[0]),
-            seeds=seeds,
+    declined = [[told for _, info in side for told in info["declined"]] for side in (ours, plain)]
+    for figure, told, holds, bar in (
+        (
+            "direct questions with an answer, declined",
+            declined,
+            _mean(declined[0]) <= DECLINED_BAR,
+            f"<= {DECLINED_BAR}",
+        ),
+        ("general questions answered before, still right", kept, _mean(kept[0]) >= GENERAL_BAR, f">= {GENERAL_BAR}"),
+    ):
+        rows.append(
+            Row(
+                figure=figure,
+                ours=_mean(told[0]),
+                peer=_mean(told[1]),
+                peer_name=name,
+                bar=bar,
+                holds=holds,
+                n=len(told[0]),
+                seeds=seeds,
+            )
         )
-    )
     tokens = [_mean([info["tokens"] for _, info in side]) for side in (ours, plain)]
     rows.append(
         Row(figure="training tokens", ours=tokens[0], peer=tokens[1], peer_name=name, n=len(seeds), seeds=seeds)
