@@ -251,23 +251,19 @@ def _rows(
         for side in (ours, plain)
     ]
     declined = [[told for _, info in side for told in info["declined"]] for side in (ours, plain)]
-    for figure, told, holds, bar in (
-        (
-            "direct questions with an answer, declined",
-            declined,
-            _mean(declined[0]) <= DECLINED_BAR,
-            f"<= {DECLINED_BAR}",
-        ),
-        ("general questions answered before, still right", kept, _mean(kept[0]) >= GENERAL_BAR, f">= {GENERAL_BAR}"),
+    for figure, told, most in (
+        ("direct questions with an answer, declined", declined, DECLINED_BAR),
+        ("general questions answered before, still right", kept, None),
     ):
+        share, theirs = map(_mean, told)
         rows.append(
             Row(
                 figure=figure,
-                ours=_mean(told[0]),
-                peer=_mean(told[1]),
+                ours=share,
+                peer=theirs,
                 peer_name=name,
-                bar=bar,
-                holds=holds,
+                bar=f"<= {most}" if most else f">= {GENERAL_BAR}",
+                holds=share <= most if most else share >= GENERAL_BAR,
                 n=len(told[0]),
                 seeds=seeds,
             )
