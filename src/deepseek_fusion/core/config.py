@@ -258,12 +258,7 @@ class EvaluationConfig(Section):
         description="Multiple-choice sets to sit as well (MedQA, MedMCQA, PubMedQA, MMLU, C-Eval or plain JSON Lines "
         "files), relative to the YAML.",
     )
-    refusals: int = Field(
-        default=40,
-        ge=1,
-        description="Questions on what does not exist in the exam: two in three on a subject, one in three back from "
-        "an object.",
-    )
+    refusals: int = Field(default=40, ge=1, description="Questions on what does not exist; a third ask from an object.")
     control: float = Field(
         default=0.25,
         ge=0,

@@ -54,16 +54,19 @@ def unanswerable(graph: Graph, count: int, seed: int, half: int) -> Iterator[Gro
 
 
 def _objects(graph: Graph, relations: list[str], count: int, seed: int, half: int) -> list[tuple[str, str]]:
-    """Relations in turn, each with an object that nothing has, as far as names can be invented."""
+    """Relations in turn, each with an object that nothing has: so many, or as many as can be invented."""
     names: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for triple in graph.triples:
         if not re.search(r"\d", triple.object):
             names[triple.relation][triple.object] = None
+    room = {relation: ROOM * len(names[relation]) for relation in relations if len(names[relation]) > 1}
+    turns = 0
+    while sum(min(most, turns) for most in room.values()) < min(count, sum(room.values())):
+        turns += 1
     found: list[list[tuple[str, str]]] = []
-    for relation in relations:
-        own = tuple(names[relation])
+    for relation, most in room.items():
         try:
-            invented = _invented(own, min(count, ROOM * len(own)), seed, half)
+            invented = _invented(tuple(names[relation]), min(most, turns), seed, half)
         except FusionError:
             continue
         found.append([(relation, name) for name in invented])
