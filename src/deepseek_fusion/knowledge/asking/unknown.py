@@ -25,11 +25,11 @@ ROOM = 4
 
 
 def unanswerable(graph: Graph, count: int, seed: int, half: int) -> Iterator[Group]:
-    """So many groups without an answer, each on an invented name of its own; when these are used up, they come again.
+    """So many groups without an answer, each on an invented name of its own, as far as these go.
 
-    Relation and number are those of real groups, else these would tell: where everything real has one code, a model
-    that is asked for the *codes* of something declines for the plural alone. Objects with a digit are not invented: a
-    code that the graph lacks may well be the code of something else.
+    A name that comes again can be learned by heart. Relation and number are those of real groups, else these would
+    tell: where everything real has one code, a model that is asked for the *codes* of something declines for the plural
+    alone. Objects with a digit are not invented: a code that the graph lacks may well be the code of something else.
 
     Args:
         half: of all names there could be, 0 or 1: lessons and exam draw from different ones.
