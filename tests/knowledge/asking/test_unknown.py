@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,20 @@ def test_names_are_invented_and_those_of_lessons_and_exam_differ(facts: list[tup
     real = {fold(name) for subject, _, name in facts for name in (subject, name)}
     assert not real & (names[0] | names[1])
     assert list(unanswerable(graph, 40, seed=0, half=0)) == lessons
+
+
+@pytest.mark.parametrize("facts", [ENGLISH, CHINESE])
+def test_another_name_of_something_real_is_not_asked_about(facts: list[tuple[str, str, str]]) -> None:
+    graph = graph_of(facts)
+    groups = list(unanswerable(graph, 40, seed=0, half=1))
+    subject, name = (
+        next(group.anchor for group in groups if group.direction == way) for way in ("forward", "backward")
+    )
+    other = next(triple.object for triple in graph.triples if triple.relation in ("symptom", "症状"))
+    synonyms = {graph.subjects[0]: (subject.upper(),), other: (name.upper(),)}
+    told = list(unanswerable(replace(graph, synonyms=synonyms), 40, seed=0, half=1))
+    assert len(told) == 40
+    assert not {fold(subject), fold(name)} & {fold(group.anchor) for group in told}
 
 
 def test_without_objects_to_make_others_of_all_ask_about_subjects() -> None:

@@ -13,6 +13,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.knowledge.asking.invent import Half, invent_names
 from deepseek_fusion.knowledge.asking.phrase import askable_backward
 from deepseek_fusion.knowledge.graph import Graph, Group
+from deepseek_fusion.knowledge.language import fold
 
 BACKWARD = 3
 """One question in so many asks back from an object that does not exist."""
@@ -43,12 +44,16 @@ def unanswerable(graph: Graph, count: int, seed: int, half: int) -> Iterator[Gro
     real: dict[str, defaultdict[str, list[Group]]] = {"forward": defaultdict(list), "backward": defaultdict(list)}
     for group in (*graph.forward(), *askable_backward(graph)):
         real[group.direction][group.relation].append(group)
+    known = {name for _, name in graph.owners}  # under any name, which the generator has not seen
+    known |= {fold(name) for subject in graph.subjects for name in graph.names_of(subject)}
     objects = _objects(graph, sorted(real["backward"]), count // BACKWARD, seed, half)
+    objects = [(relation, name) for relation, name in objects if fold(name) not in known]
     back = count // BACKWARD if objects else 0
     for relation, name in itertools.islice(itertools.cycle(objects), back):
         yield Group(name, relation, _as_many(rng.choice(real["backward"][relation])), "backward")
     relations = sorted(real["forward"])
-    for name in itertools.islice(itertools.cycle(_invented(graph.subjects, count - back, seed, half)), count - back):
+    subjects = [name for name in _invented(graph.subjects, count - back, seed, half) if fold(name) not in known]
+    for name in itertools.islice(itertools.cycle(subjects), count - back):
         relation = rng.choice(relations)
         yield Group(name, relation, _as_many(rng.choice(real["forward"][relation])), "forward")
 
