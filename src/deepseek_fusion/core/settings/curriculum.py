@@ -47,7 +47,7 @@ class CurriculumConfig(Section):
         "two it has.",
     )
     refusals: float = Field(
-        default=0.16, ge=0, lt=1, description="Questions on what does not exist, answered with a refusal, per lesson."
+        default=0.24, ge=0, lt=1, description="Questions on what does not exist, answered with a refusal, per lesson."
     )
     documents: float = Field(
         default=0.02,
