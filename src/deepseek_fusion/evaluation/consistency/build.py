@@ -34,7 +34,7 @@ EXAMPLES = 4
 Row = dict[str, Any]
 
 
-@stage("consistency", version=5)  # raise it with the packaged reader, too
+@stage("consistency", version=6)  # raise it with the packaged reader, too
 def check_consistency(
     out: Path,
     section: ConsistencyConfig,

@@ -42,6 +42,16 @@ def test_what_is_said_of_an_item(items: tuple[float, ...], expected: list[tuple[
     assert verdicts(Checker(EN, Sure(items, UNSURE)), "Gout causes Swelling.") == expected
 
 
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [(ASSERTED, "supported"), (DENIED, "contradicted"), (UNSURE, "unknown"), (OPEN, "unknown"), (NOTHING, "unknown")],
+)
+def test_what_the_rules_leave_open_can_be_closed(items: tuple[float, ...], expected: str) -> None:
+    answer = "I disagree that Gout causes Swelling."
+    assert [verdict for _, verdict in verdicts(Checker(EN), answer)] == ["unknown"]
+    assert [verdict for _, verdict in verdicts(Checker(EN, Sure(items, NOTHING)), answer)] == [expected]
+
+
 def test_of_whom() -> None:
     other = Checker(EN, Sure(ASSERTED, UNSURE, "Asthma"))
     assert verdicts(other, "Gout causes Swelling.") == [("Swelling", "contradicted")]

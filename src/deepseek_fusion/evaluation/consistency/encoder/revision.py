@@ -25,12 +25,17 @@ class Opinion:
     @property
     def denied(self) -> float:
         """How likely it is denied, if it is asserted or denied."""
-        return self.said[1] / max(self.said[0] + self.said[1], 1e-9)
+        return self.said[1] / max(self.closed, 1e-9)
 
     @property
     def open(self) -> float:
         """How likely it is left open."""
         return self.said[2]
+
+    @property
+    def closed(self) -> float:
+        """How likely it is asserted or denied."""
+        return self.said[0] + self.said[1]
 
     @property
     def nothing(self) -> float:
@@ -106,7 +111,9 @@ def _said(claim: Claim, opinion: Opinion) -> Claim:
     denied = opinion.denied
     if max(denied, 1 - denied) > _SURE["denied"]:
         claim = replace(claim, negated=denied > 0.5)
-    return replace(claim, open=True) if opinion.open > _SURE["open"] else claim
+    if max(opinion.open, opinion.closed) > _SURE["open"]:
+        claim = replace(claim, open=opinion.open > opinion.closed)
+    return claim
 
 
 def _added(opinions: Sequence[tuple[Mention, Opinion]], used: Container[Mention], plain: str) -> Iterator[Claim]:
