@@ -17,7 +17,7 @@ import argparse
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.evaluation.answers.answering import likelihoods
 from deepseek_fusion.evaluation.answers.general import packaged_text
-from deepseek_fusion.evaluation.answers.sitting import sit_exam
-from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
+from deepseek_fusion.evaluation.answers.sitting import load_taught, read_prompts, sit_exam
+from deepseek_fusion.evaluation.questions.exam import Item, read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.statistics.rates import rate as rate_of
 from deepseek_fusion.knowledge.build import make_graph
@@ -58,7 +59,18 @@ BARS = {"question": 0.9, "cloze": 0.7, "choice": 0.97, "reversed": 0.9, "refusal
 """Families that must reach a share and be no worse than plain, which may lie in our 95 % interval over subjects; the
 exam's others have rows without a bar."""
 FAMILIES = tuple(BARS)
-OTHERS = ("paraphrase", "multihop", "negation", "numerals", "refusal, unknown subject", "refusal, unknown object")
+WHOLE = "choice by whole likelihood"
+"""The same items by the likelihood of a whole option, lm-evaluation-harness's `acc`, where the exam takes the mean over
+its tokens, which favours long names."""
+OTHERS = (
+    WHOLE,
+    "paraphrase",
+    "multihop",
+    "negation",
+    "numerals",
+    "refusal, unknown subject",
+    "refusal, unknown object",
+)
 BAR = 1.5
 PERPLEXITY_BAR = 0.1
 GENERAL_BAR = 0.8
@@ -173,8 +185,18 @@ class Sides:
                 declined.append(row["declined"])
             asked = items[row["id"]].facts
             scores[row["family"]] += [(right, subjects[fact]) for right, fact in zip(row["right"], asked, strict=True)]
+        scores[WHOLE] = list(self._chosen_whole(adapter, items.values(), subjects))
         tokens = read_json(adapter.path / "training.json")["tokens"]
         return scores, {"tokens": tokens, "declined": declined, **_general(sitting)}
+
+    def _chosen_whole(
+        self, adapter: Artifact, items: Iterable[Item], subjects: Mapping[str, str]
+    ) -> Iterator[tuple[bool, str]]:
+        chosen = [item for item in items if item.family == "choice"]
+        language = load_taught(self.model, adapter)
+        options = [[language.encode(option) for option in item.options] for item in chosen]
+        for item, sums in zip(chosen, likelihoods(language, read_prompts(language, chosen), options), strict=True):
+            yield sums.index(max(sums)) == 0, subjects[item.facts[0]]
 
 
 def _general(sitting: Artifact) -> dict[str, Any]:

@@ -87,6 +87,7 @@ CHINESE = {
     "accuracy, question": "正确率，直接提问",
     "accuracy, cloze": "正确率，补全句子",
     "accuracy, choice": "正确率，四选一",
+    "accuracy, choice by whole likelihood": "正确率，四选一（按整个选项的似然）",
     "accuracy, reversed": "正确率，反向提问",
     "accuracy, refusal": "正确率，应拒答",
     "accuracy, paraphrase": "正确率，情景改写",
