@@ -119,18 +119,22 @@ class Sides:
     def ours(self, seed: int) -> tuple[Scores, dict[str, Any]]:
         """Lessons as the example project has them."""
         config = self.config(seed)
+        return self.examined(config, *self.drawn(config), self.taught(seed))
+
+    def taught(self, seed: int) -> Artifact:
+        """Our adapter."""
+        config = self.config(seed)
         graph, exam = self.drawn(config)
         lessons = self.run.step(write_lessons, config.curriculum, graph, None)
         self.run.step(check_leaks, config.evaluation.only(*LEAKS), exam, lessons, graph)
         replay = self.run.step(write_replay, config.training.replay, self.model)
-        adapter = self.run.step(train_adapter, config.training, self.model, lessons, replay)
-        return self.examined(config, graph, exam, adapter)
+        return self.run.step(train_adapter, config.training, self.model, lessons, replay)
 
     def plain(self, seed: int, rate: float) -> tuple[Scores, dict[str, Any]]:
         """One phrasing a fact, for as many whole epochs as use up at least the tokens that ours used."""
         config = self.config(seed)
         graph, exam = self.drawn(config)
-        budget = self.ours(seed)[1]["tokens"]
+        budget = _tokens(self.taught(seed))
         one_epoch = self._plain_lessons(config, graph, 1)
         training = config.training.model_copy(update={"learning_rate": rate, "replay_share": 0.0})
         tokens = sum(map(len, read_samples(one_epoch, self.language)))
@@ -186,8 +190,7 @@ class Sides:
             asked = items[row["id"]].facts
             scores[row["family"]] += [(right, subjects[fact]) for right, fact in zip(row["right"], asked, strict=True)]
         scores[WHOLE] = list(self._chosen_whole(adapter, items.values(), subjects))
-        tokens = read_json(adapter.path / "training.json")["tokens"]
-        return scores, {"tokens": tokens, "declined": declined, **_general(sitting)}
+        return scores, {"tokens": _tokens(adapter), "declined": declined, **_general(sitting)}
 
     def _chosen_whole(
         self, adapter: Artifact, items: Iterable[Item], subjects: Mapping[str, str]
@@ -197,6 +200,10 @@ class Sides:
         options = [[language.encode(option) for option in item.options] for item in chosen]
         for item, sums in zip(chosen, likelihoods(language, read_prompts(language, chosen), options), strict=True):
             yield sums.index(max(sums)) == 0, subjects[item.facts[0]]
+
+
+def _tokens(adapter: Artifact) -> int:
+    return int(read_json(adapter.path / "training.json")["tokens"])
 
 
 def _general(sitting: Artifact) -> dict[str, Any]:
