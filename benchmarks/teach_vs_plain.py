@@ -119,10 +119,10 @@ class Sides:
     def ours(self, seed: int) -> tuple[Scores, dict[str, Any]]:
         """Lessons as the example project has them."""
         config = self.config(seed)
-        return self.examined(config, *self.drawn(config), self.taught(seed))
+        return self.examined(config, *self.drawn(config), self.our_adapter(seed))
 
-    def taught(self, seed: int) -> Artifact:
-        """Our adapter."""
+    def our_adapter(self, seed: int) -> Artifact:
+        """What our lessons teach."""
         config = self.config(seed)
         graph, exam = self.drawn(config)
         lessons = self.run.step(write_lessons, config.curriculum, graph, None)
@@ -134,7 +134,7 @@ class Sides:
         """One phrasing a fact, for as many whole epochs as use up at least the tokens that ours used."""
         config = self.config(seed)
         graph, exam = self.drawn(config)
-        budget = _tokens(self.taught(seed))
+        budget = _tokens(self.our_adapter(seed))
         one_epoch = self._plain_lessons(config, graph, 1)
         training = config.training.model_copy(update={"learning_rate": rate, "replay_share": 0.0})
         tokens = sum(map(len, read_samples(one_epoch, self.language)))
