@@ -29,7 +29,7 @@ from knowledge_samples import GRAPHS
 Write = Callable[..., Path]
 GENERAL = "The capital of France is Paris, a city on the river.\n\nBees make honey. 北京是中国的首都。\n"
 SMALL = {
-    "curriculum": {"exposures": 8},
+    "curriculum": {"exposures": 8, "refusals": 0.16},  # with more it would only learn to decline, in so few steps
     "training": {
         "learning_rate": 0.01,
         "batch_tokens": 256,
