@@ -17,7 +17,7 @@ import argparse
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,9 @@ from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.curriculum.lessons import write_lessons
-from deepseek_fusion.evaluation.answers.answering import likelihoods
 from deepseek_fusion.evaluation.answers.general import packaged_text
-from deepseek_fusion.evaluation.answers.sitting import load_taught, read_prompts, sit_exam
-from deepseek_fusion.evaluation.questions.exam import Item, read_exam, write_exam
+from deepseek_fusion.evaluation.answers.sitting import sit_exam
+from deepseek_fusion.evaluation.questions.exam import read_exam, write_exam
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.evaluation.statistics.rates import rate as rate_of
 from deepseek_fusion.knowledge.build import make_graph
@@ -187,19 +186,14 @@ class Sides:
                     scores[family].append((row["declined"], row["id"]))
             if row["family"] == "question":
                 declined.append(row["declined"])
-            asked = items[row["id"]].facts
-            scores[row["family"]] += [(right, subjects[fact]) for right, fact in zip(row["right"], asked, strict=True)]
-        scores[WHOLE] = list(self._chosen_whole(adapter, items.values(), subjects))
+            item = items[row["id"]]
+            about = [subjects[fact] for fact in item.facts]
+            if row["family"] == "choice":
+                lengths = [len(self.language.encode(option)) for option in item.options]
+                sums = [mean * length for mean, length in zip(row["scores"], lengths, strict=True)]
+                scores[WHOLE].append((sums.index(max(sums)) == 0, about[0]))
+            scores[row["family"]] += zip(row["right"], about, strict=True)
         return scores, {"tokens": _tokens(adapter), "declined": declined, **_general(sitting)}
-
-    def _chosen_whole(
-        self, adapter: Artifact, items: Iterable[Item], subjects: Mapping[str, str]
-    ) -> Iterator[tuple[bool, str]]:
-        chosen = [item for item in items if item.family == "choice"]
-        language = load_taught(self.model, adapter)
-        options = [[language.encode(option) for option in item.options] for item in chosen]
-        for item, sums in zip(chosen, likelihoods(language, read_prompts(language, chosen), options), strict=True):
-            yield sums.index(max(sums)) == 0, subjects[item.facts[0]]
 
 
 def _tokens(adapter: Artifact) -> int:

@@ -193,6 +193,7 @@ def test_controls_stand_beside_both_models_on_the_same_items(grader: _Grader) ->
 def test_guessing_is_among_the_controls_of_a_choice() -> None:
     item = Item("choice-0", "choice", "?", True, (GRAPH.fact_id(GRAPH.triples[0]),), (("X0",),), "", ("X0", "X1"))
     row = _likeliest(item, [-1.0, -3.0])
+    assert row["scores"] == [-1.0, -3.0]
     assert row["confidence"] == pytest.approx(1 / (1 + math.exp(-2)))
     assert _likeliest(item, [-3.0, -1.0])["right"] == [False]
     both = Sitting([item], {item.id: row}, GENERAL)

@@ -22,7 +22,7 @@ from deepseek_fusion.models.lora import load_adapter, merge_lora
 from deepseek_fusion.models.source import ModelSource
 
 
-@stage("sitting", version=5)
+@stage("sitting", version=6)
 def sit_exam(
     out: Path,
     section: EvaluationConfig,
@@ -97,9 +97,10 @@ def chosen_row(item: Item, choice: int, confidence: float | None = None) -> dict
 
 
 def _likeliest(item: Item, scores: Sequence[float]) -> dict[str, Any]:
-    """The likeliest option, and its probability: a softmax of the mean log-likelihoods."""
+    """The likeliest option, the mean log-likelihood of each, and its probability: a softmax of these."""
     choice = max(range(len(scores)), key=scores.__getitem__)
-    return chosen_row(item, choice, 1 / sum(math.exp(score - scores[choice]) for score in scores))
+    confidence = 1 / sum(math.exp(score - scores[choice]) for score in scores)
+    return {**chosen_row(item, choice, confidence), "scores": list(scores)}
 
 
 def _general(
