@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import Language, load_language
@@ -106,3 +109,39 @@ def test_weights_are_loaded_in_the_wanted_precision(models: Callable[[str], Path
     assert load_language(models("llama")).model.dtype == torch.float32
     assert load_language(models("llama"), torch.bfloat16).model.dtype == torch.bfloat16
     assert not load_language(models("llama")).model.training
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_weights_read_one_by_one_are_those_that_the_library_reads(
+    models: Callable[[str], Path], tmp_path: Path, architecture: str
+) -> None:
+    theirs: PreTrainedModel = AutoModelForCausalLM.from_pretrained(models(architecture), dtype=torch.bfloat16)
+    whole = load_language(models(architecture), torch.bfloat16)
+    shutil.copytree(models(architecture), tmp_path / "cut")
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    AutoModelForCausalLM.from_pretrained(models(architecture)).save_pretrained(tmp_path / "cut", max_shard_size="50KB")
+    cut = load_language(tmp_path / "cut", torch.bfloat16)
+    assert len(list((tmp_path / "cut").glob("*.safetensors"))) > 1
+    for ours, end in ((whole.model, whole.end_of_turn), (cut.model, cut.end_of_turn)):
+        assert ours.generation_config.to_dict() == {**theirs.generation_config.to_dict(), "pad_token_id": end}
+        assert ours.state_dict().keys() == theirs.state_dict().keys()
+        for name, weight in theirs.state_dict().items():
+            own = ours.state_dict()[name]
+            assert own.dtype == weight.dtype  # some stay in float32 whatever is wanted
+            assert torch.equal(own, weight)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs the peak of memory that Linux tells")
+def test_the_files_are_never_in_memory_beside_the_model(models: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copytree(models("llama"), tmp_path / "large")
+    config = AutoConfig.from_pretrained(tmp_path / "large")
+    config.hidden_size, config.intermediate_size, config.num_hidden_layers = 1024, 4096, 8
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(tmp_path / "large")
+    size = (tmp_path / "large" / "model.safetensors").stat().st_size
+    code = (
+        "import sys, torch, pathlib\nfrom deepseek_fusion.models.loading import load_language\n"
+        "told = lambda: int(pathlib.Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]) * 1024\n"
+        "before = told()\nload_language(pathlib.Path(sys.argv[1]), torch.bfloat16)\nprint(told() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "large"], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 0.9 * size  # half of it is the model; mapped, it would be one and a half

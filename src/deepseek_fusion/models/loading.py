@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +14,20 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.distributed.configuration_utils import DistributedConfig
+from transformers.utils import GENERATION_CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.attention import read_tree, reads_trees
@@ -158,15 +169,10 @@ def load_language(
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # its load report would stand in the way of our one sentence
     tokenizer = load_tokenizer(source)
-    divided = {"distributed_config": plan} if plan else {}
+    options = {"dtype": dtype or "auto", "output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path,
-            dtype=dtype or "auto",
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            local_files_only=local,
-            **divided,
+        loaded: Any = (None if plan else _sparingly(Path(path), options)) or AutoModelForCausalLM.from_pretrained(
+            path, local_files_only=local, **options, **({"distributed_config": plan} if plan else {})
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise _unloadable(path, error) from None
@@ -179,6 +185,36 @@ def load_language(
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.eos_token_id
     return Language(model.to(device or own_device()).eval(), tokenizer)
+
+
+def _sparingly(folder: Path, options: Mapping[str, Any]) -> Any:
+    """What `from_pretrained` returns of safetensors in a folder, read tensor by tensor: the library maps the files into
+    memory and reads ahead, so that they stand there beside the model. None for what only the library can read."""
+    files = list(_shards(folder))
+    if not files:
+        return None
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or not config.dtype or hasattr(config, "quantization_config"):
+        return None
+    os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
+    with ExitStack() as stack:
+        opened = [stack.enter_context(safe_open(file, "pt", backend="pread")) for file in files]
+        tensors = {name: file.get_slice(name) for file in opened for name in file.keys()}  # noqa: SIM118
+        kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        model, report = kind.from_pretrained(None, config=config, state_dict=tensors, **options)
+    model.config.name_or_path = str(folder)
+    if (folder / GENERATION_CONFIG_NAME).is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return model, report
+
+
+def _shards(folder: Path) -> Iterator[Path]:
+    """The safetensors of a model, none if it is stored otherwise."""
+    if (folder / SAFE_WEIGHTS_NAME).is_file():
+        yield folder / SAFE_WEIGHTS_NAME
+    elif (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
+        index = json.loads((folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))
+        yield from (folder / Path(name).name for name in sorted(set(index["weight_map"].values())))
 
 
 def _place(source: ModelSource | Path) -> tuple[str, bool]:
