@@ -80,19 +80,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--alone", choices=("ours", "TRL"), help="measure the memory of one side and print it")
     parser.add_argument("--memory", action="store_true", help="measure peak memory only (some minutes)")
+    parser.add_argument("--rows", type=Path, help="JSON file of prompts and completions for --alone")
     parser.add_argument("--setting", type=json.loads, default={}, help="configuration of TRL for --alone")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")  # deprecations inside TRL
-    lessons, documents = _data()
-    if options.alone:
+    if options.alone:  # what prepared the rows would be measured, too
+        lessons = json.loads(options.rows.read_text(encoding="utf-8"))
         _ours_alone(lessons) if options.alone == "ours" else _compare(lessons, options.setting, 3, ours=False)
         status = Path("/proc/self/status").read_text(encoding="utf-8")  # getrusage would count what forked us
         print(int(status.partition("VmHWM:")[2].split()[0]) / 2**10)
         return
+    lessons, documents = _data()
     command = ["benchmarks/train_speed.py", *sys.argv[1:]]
     if options.memory:
         best = _fastest(lessons, CANDIDATES)
-        rows = [_memory(DEFAULTS, "its defaults"), _memory(CANDIDATES[best], f"its fastest: {best}")]
+        rows = [_memory(lessons, DEFAULTS, "its defaults"), _memory(lessons, CANDIDATES[best], f"its fastest: {best}")]
         write_results("train_memory", command, rows)
         return
     best, wide = _fastest(lessons, CANDIDATES), _fastest(documents, UNPACKED)
@@ -359,13 +361,16 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
     return center - 1.96 * error, center + 1.96 * error
 
 
-def _memory(setting: dict[str, Any], name: str) -> Row:
+def _memory(lessons: list[dict[str, Any]], setting: dict[str, Any], name: str) -> Row:
     """Peak memory over three steps, each side in a process of its own."""
     peaks = {}
-    for side in ("ours", "TRL"):
-        command = [sys.executable, __file__, "--alone", side, "--setting", json.dumps(setting)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        peaks[side] = float(done.stdout.strip().splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.json"
+        rows.write_text(json.dumps(lessons), encoding="utf-8")
+        for side in ("ours", "TRL"):
+            command = [sys.executable, __file__, "--alone", side, "--rows", str(rows), "--setting", json.dumps(setting)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            peaks[side] = float(done.stdout.strip().splitlines()[-1])
     ratio = peaks["TRL"] / peaks["ours"]
     return Row(
         figure="peak memory in MB, lessons",
