@@ -40,6 +40,8 @@ from deepseek_fusion.training.divergence import Teacher, divergences
 from deepseek_fusion.training.loop import NODES, Loop, Objective, not_a_number
 from deepseek_fusion.training.replay import Anchor, read_replay
 
+KINDS = ("question", "multihop", "reversed", "refusal")
+"""Lessons whose questions are asked."""
 TINY = 1e-4
 """Keeps a group whose rewards hardly differ from being blown up."""
 
@@ -61,6 +63,23 @@ def advantages(rewards: Sequence[float], samples: int) -> list[float]:
     centred = groups - groups.mean(1, keepdim=True)
     found: list[float] = (centred / (groups.std(1, keepdim=True) + TINY)).flatten().tolist()
     return found
+
+
+def unsure_of(
+    language: Language, questions: Sequence[Question], config: ReinforceConfig, seed: int
+) -> Sequence[Question]:
+    """The questions to which one drawn answer of the model as it is was not all that an answer can be worth: the surer
+    the model is of one, the less there is to learn from it. All of them if they are too few for a step."""
+    prompts = [language.encode_question(question.text) for question in questions]
+    answers = agreed(write_answers(language, prompts, config.max_tokens, 1.0, seed, "training.reinforce"))
+    worth = config.rewards
+    unsure = [
+        question
+        for question, ids in zip(questions, answers, strict=True)
+        if reward(language.decode(ids), question.accepted, worth)
+        < (worth.exact if question.accepted.wanted else worth.refusal)
+    ]
+    return unsure if len(unsure) >= config.questions else questions
 
 
 class Reinforce:
@@ -215,7 +234,7 @@ def _places(rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[range]
     return [range(start - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
 
 
-@stage("reinforce", version=2, resumable=True)
+@stage("reinforce", version=3, resumable=True)
 def reinforce(
     out: Path,
     section: TrainingConfig,
@@ -232,7 +251,7 @@ def reinforce(
     """
     call(("reinforce", out, section, model, lessons, graph, replay, start))
     config = section.reinforce
-    questions = verifiable(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(graph.path))
+    questions = verifiable(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(graph.path), KINDS)
     if not questions:
         raise FusionError(
             "training.reinforce: no lesson is a question that the graph can verify; raise curriculum.questions."
@@ -242,10 +261,12 @@ def reinforce(
     begin_lora(language.model, section.lora, section.seed, start.path / "adapter" if start else None)
     settle(language.model, section.parallel)
     parameters = lora_parameters(language.model)
+    unsure = unsure_of(language, questions, config, section.seed)
     objectives: list[Objective] = [
-        Reinforce(language, config, questions, parameters, section.seed, started=start is not None)
+        Reinforce(language, config, unsure, parameters, section.seed, started=start is not None)
     ]
     if replay is not None and section.replay_weight and section.replay_share:
         objectives.append(Anchor(read_replay(replay), language, section, ahead=0))
     loop = Loop(language, section, objectives, parameters, config.steps)
-    carry_out(loop, out, section, model, start, None, lambda _: {"questions": len(questions)})
+    told = {"questions": len(questions), "unsure": len(unsure)}
+    carry_out(loop, out, section, model, start, None, lambda _: told)

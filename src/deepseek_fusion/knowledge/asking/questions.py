@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,24 +41,28 @@ class Question:
         return sum(is_mentioned(text, names) for names in self.accepted.answers) >= self.accepted.wanted
 
 
-def verifiable(lessons: Iterable[Mapping[str, Any]], graph: Graph) -> list[Question]:
-    """Each distinct question among rows of lessons whose facts the graph has, and those it must decline."""
+def verifiable(
+    lessons: Iterable[Mapping[str, Any]], graph: Graph, kinds: Container[str] = ("question", "reversed", "refusal")
+) -> list[Question]:
+    """Each distinct question among rows of lessons whose facts the graph has, and those it must decline.
+
+    Args:
+        kinds: of lesson; `multihop` can be verified, too.
+    """
     book = _Book(graph)
-    rows = {row["prompt"]: row for row in lessons if row["kind"] in book.kinds}
+    rows = {row["prompt"]: row for row in lessons if row["kind"] in kinds}
     return [question for row in rows.values() if (question := book.question(row))]
 
 
 class _Book:
     """A graph, to look answers up in."""
 
-    kinds = ("question", "reversed", "refusal")
-
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.triples = {graph.fact_id(triple): triple for triple in graph.triples}
         ontology = find_ontology(graph)
         self.parents = ontology.parents if ontology.hierarchy else {}
-        groups = {"question": graph.forward(), "reversed": graph.backward()}
+        groups = {"question": graph.forward(), "multihop": graph.forward(), "reversed": graph.backward()}
         self.answers = {
             kind: {(group.anchor, group.relation): group.answers for group in own} for kind, own in groups.items()
         }
@@ -72,7 +76,7 @@ class _Book:
         triples = [self.triples[fact] for fact in facts if fact in self.triples]
         if not triples:
             return None
-        anchor = triples[0].subject if kind == "question" else triples[0].object
+        anchor = triples[0].object if kind == "reversed" else triples[0].subject
         right = self.answers[kind][anchor, triples[0].relation]
         accepted = Accepted(
             answers=tuple((name, *self.graph.synonyms.get(name, ())) for name in right),
