@@ -24,7 +24,7 @@ from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.adapter import train_adapter
-from deepseek_fusion.training.reinforce import Reinforce, advantages, reinforce, reward
+from deepseek_fusion.training.reinforce import Reinforce, advantages, reinforce, reward, unsure_of
 from training.test_distil import interrupted, same_result
 
 FACTS = """
@@ -89,6 +89,23 @@ def test_advantages_compare_the_answers_to_one_question() -> None:
     found = advantages([1, 0, 0, 0, 0.5, 0.5, 0.5, 0.5], 4)
     assert found[:4] == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-3)
     assert found[4:] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("at_once", "left"), [(2, ["part?", "unknown?"]), (3, ["whole?", "part?", "made up?", "unknown?"])]
+)
+def test_it_asks_what_the_model_is_not_sure_of_unless_that_is_too_little(
+    language: Callable[[str], Language], monkeypatch: pytest.MonkeyPatch, at_once: int, left: list[str]
+) -> None:
+    model = language("llama")
+    known, nothing = Accepted((("fever",), ("cough",)), (), 2), Accepted((), (), 0)
+    asked = [("whole?", known, "cough, fever"), ("part?", known, "fever, rash")]
+    asked += [("made up?", nothing, "I do not know."), ("unknown?", nothing, "fever")]
+    written = [model.encode(answer) for _, _, answer in asked]
+    monkeypatch.setattr("deepseek_fusion.training.reinforce.write_answers", lambda *_: written)
+    questions = [Question(text, accepted, "", ()) for text, accepted, _ in asked]
+    unsure = unsure_of(model, questions, ReinforceConfig(questions=at_once), seed=0)
+    assert [question.text for question in unsure] == left
 
 
 @pytest.mark.parametrize("started", [False, True])

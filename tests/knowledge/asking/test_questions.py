@@ -23,6 +23,7 @@ def test_questions_know_what_the_graph_accepts() -> None:
         {"kind": "question", "prompt": "All?", "facts": ids[:2], "parts": [["Joint Pain, Fever", True]]},
         {"kind": "question", "prompt": "One?", "facts": ids[1:2], "parts": [["Fever", True]]},
         {"kind": "reversed", "prompt": "Who?", "facts": ids[1:3], "parts": [["Gout, Flu", True]]},
+        {"kind": "multihop", "prompt": "Of that with Joint Pain?", "facts": ids[1:2], "parts": [["Fever", True]]},
         {"kind": "refusal", "prompt": "Zog?", "facts": [], "parts": [["I do not know.", True]]},
         {"kind": "question", "prompt": "Gone?", "facts": ["0" * 12], "parts": [["x", True]]},
         {"kind": "statement", "prompt": None, "facts": ids[:1], "parts": [["x", True]]},
@@ -34,6 +35,8 @@ def test_questions_know_what_the_graph_accepts() -> None:
         Question("Who?", Accepted((("Gout",), ("Flu",)), (), 2), "Gout, Flu", ("Gout", "Flu")),
         Question("Zog?", Accepted((), (), 0), "I do not know.", ()),
     ]
+    hop = Question("Of that with Joint Pain?", Accepted(right, ("Pain",), 1), "Fever", ("Gout",))
+    assert verifiable(rows, graph, {"multihop"}) == [hop]
 
 
 def test_the_facts_on_all_subjects_stand_before_a_question() -> None:
