@@ -16,7 +16,6 @@ import gc
 import json
 import math
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -34,16 +33,9 @@ os.environ |= {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
 import torch
 from transformers import TrainerCallback
 
-from deepseek_fusion.core.config import KnowledgeConfig, TrainingConfig
+from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.project import load_config
-from deepseek_fusion.core.run import Run
 from deepseek_fusion.core.settings.adapters import LoraConfig
-from deepseek_fusion.core.settings.curriculum import CurriculumConfig
-from deepseek_fusion.core.source import Source
-from deepseek_fusion.corpus.build import build_corpus
-from deepseek_fusion.curriculum.lessons import read_lessons, write_lessons
-from deepseek_fusion.knowledge.build import make_graph
-from deepseek_fusion.knowledge.graph import Graph, Group
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language, load_language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters
@@ -54,7 +46,7 @@ from deepseek_fusion.training.samples import Sample, chat_sample
 from record import Row, write_results
 
 PROJECT = Path(__file__).parent.parent / "examples" / "medical" / "fusion.yaml"
-RATE, RANK, SEED, QUESTIONS = 2e-4, 16, 0, 8
+RATE, RANK, SEED = 2e-4, 16, 0
 DEFAULTS: dict[str, Any] = {}
 WIDE = {"bf16": False, "gradient_checkpointing": False}
 HALF = {"model_init_kwargs": {"dtype": "bfloat16"}}
@@ -84,13 +76,15 @@ def main() -> None:
     parser.add_argument("--setting", type=json.loads, default={}, help="configuration of TRL for --alone")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")  # deprecations inside TRL
-    if options.alone:  # what prepared the rows would be measured, too
+    if options.alone:
         lessons = json.loads(options.rows.read_text(encoding="utf-8"))
         _ours_alone(lessons) if options.alone == "ours" else _compare(lessons, options.setting, 3, ours=False)
         status = Path("/proc/self/status").read_text(encoding="utf-8")  # getrusage would count what forked us
         print(int(status.partition("VmHWM:")[2].split()[0]) / 2**10)
         return
-    lessons, documents = _data()
+    from speed_rows import speed_rows  # only here: memory is measured without it
+
+    lessons, documents = speed_rows(PROJECT)
     command = ["benchmarks/train_speed.py", *sys.argv[1:]]
     if options.memory:
         best = _fastest(lessons, CANDIDATES)
@@ -102,51 +96,13 @@ def main() -> None:
         *_rows("lessons", "defaults", _compare(lessons, DEFAULTS, options.steps), "its defaults"),
         *_rows("lessons", "best", _compare(lessons, CANDIDATES[best], options.steps), f"its best: {best}"),
         *_rows(
-            f"documents with {QUESTIONS} questions",
+            "documents with 8 questions",
             "documents",
             _compare(documents, UNPACKED[wide], options.steps),
             f"{wide}, the questions of one document a step",
         ),
     ]
     write_results("train_speed", command, rows)
-
-
-def _data() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Prompts and completions: lessons as the curriculum writes them, and questions on passages of several facts."""
-    config = load_config(PROJECT)
-    section = KnowledgeConfig(**{**config.knowledge.model_dump(), "max_facts": 400})
-    with tempfile.TemporaryDirectory() as folder, Run(Path(folder)) as run:
-        corpus = run.step(build_corpus, config.corpus, Source((), config.folder))
-        graph = make_graph(run, section, Source(section.sources, config.folder), corpus)
-        taught = run.step(write_lessons, CurriculumConfig(exposures=6), graph, None)
-        lessons = [
-            _turns(lesson.prompt, "".join(text for text, _ in lesson.parts))
-            for lesson in read_lessons(taught.path)
-            if lesson.prompt is not None
-        ]
-        return lessons, list(_documents(Graph.load(graph.path)))
-
-
-def _documents(graph: Graph) -> Iterator[dict[str, Any]]:
-    """Passages on two subjects each, every one with its questions next to it."""
-    rng = random.Random(SEED)
-    for start in range(0, len(graph.subjects) - 1, 2):
-        groups = [group for group in graph.forward() if group.anchor in graph.subjects[start : start + 2]]
-        passage = " ".join(_sentence(graph, group) for group in rng.sample(groups, len(groups)))
-        for group in rng.choices(groups, k=QUESTIONS):
-            question = f"What is the {graph.relations[group.relation].name} of {group.anchor}?"
-            yield _turns(f"Context: {passage}\n\nQuestion: {question}", ", ".join(group.answers))
-
-
-def _sentence(graph: Graph, group: Group) -> str:
-    return f"The {graph.relations[group.relation].name} of {group.anchor}: {', '.join(group.answers)}."
-
-
-def _turns(prompt: str, completion: str) -> dict[str, Any]:
-    return {
-        "prompt": [{"role": "user", "content": prompt}],
-        "completion": [{"role": "assistant", "content": completion}],
-    }
 
 
 @dataclass
@@ -252,7 +208,7 @@ def _steady(language: Language, given: _Given, steps: int, factors: Mapping[str,
 def _trainer(
     language: Language, data: list[dict[str, Any]], setting: Mapping[str, Any], steps: int, folder: str
 ) -> Any:
-    from datasets import Dataset  # all of these only here: our memory is measured without them
+    from datasets import Dataset  # all of these only here, too
     from peft import LoraConfig as PeftConfig
     from trl import SFTConfig, SFTTrainer
 
