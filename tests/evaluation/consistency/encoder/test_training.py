@@ -34,8 +34,7 @@ def learned(tiny_e5: E5) -> TunedReader:
     plain = ["@ is *.", "@ has *, I say.", "In @, * it is.", "*, @."]
     denied = ["@ is not *.", "@ has not *, I say.", "In @, * it is not.", "not *, @."]
     groups = [[example(text, 0)] for text in plain * 6] + [[example(text, 1)] for text in denied * 6]
-    weights = train(tiny_e5, groups, passes=60, rate=1e-3, frozen=0, seeds=(0, 1), tell=lambda _: None)
-    return TunedReader(tiny_e5, weights)
+    return TunedReader(tiny_e5, train(tiny_e5, groups, passes=60, rate=1e-3, frozen=0, tell=lambda _: None))
 
 
 def test_it_learns_what_denies(learned: TunedReader) -> None:
