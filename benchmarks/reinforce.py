@@ -1,0 +1,120 @@
+"""What reinforcement adds to the lessons: the same facts examined before and after, three seeds.
+
+The adapters that `teach_vs_plain.py` calls ours are taken on by phase `reinforce` with its defaults: 100 steps of GRPO
+on those questions of the lessons that the model is not sure of, verified by the graph. Exam and seeds are those of that
+benchmark; no setting of the phase was chosen on them.
+
+Run: python benchmarks/reinforce.py [--work FOLDER]   (about 70 core-minutes; 35 after teach_vs_plain.py)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from deepseek_fusion.core.artifacts import read_json
+from deepseek_fusion.core.events import Console, listen
+from deepseek_fusion.core.run import Run
+from deepseek_fusion.curriculum.lessons import write_lessons
+from deepseek_fusion.evaluation.statistics.paired import paired_difference
+from deepseek_fusion.evaluation.statistics.rates import rate
+from deepseek_fusion.training.reinforce import reinforce
+from record import Row, write_results
+from teach_vs_plain import FAMILIES, OTHERS, ROOT, SEEDS, USUAL, Scores, Sides
+
+
+class Reinforced(Sides):
+    """Our side, taken on."""
+
+    def reinforced(self, seed: int) -> tuple[Scores, dict[str, Any]]:
+        """After the phase, with what it cost."""
+        config = self.config(seed)
+        graph, exam = self.drawn(config)
+        lessons = self.run.step(write_lessons, config.curriculum, graph, None)
+        adapter = self.run.step(reinforce, config.training, self.model, lessons, graph, None, self.our_adapter(seed))
+        scores, info = self.examined(config, graph, exam, adapter)
+        return scores, info | {"phase": read_json(adapter.path / "training.json")}
+
+
+def main() -> None:
+    """Reinforce the lessons of every seed and write the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "work")
+    options = parser.parse_args()
+    with listen(Console()), Run(options.work) as run:
+        side = Reinforced(run, USUAL)
+        before = [side.ours(seed) for seed in options.seeds]
+        after = [side.reinforced(seed) for seed in options.seeds]
+        base = side.base(options.seeds[0])
+    rows = list(_rows(before, after, base, tuple(options.seeds)))
+    write_results("reinforce", ["benchmarks/reinforce.py", *sys.argv[1:]], rows)
+
+
+def _rows(
+    before: list[tuple[Scores, dict[str, Any]]],
+    after: list[tuple[Scores, dict[str, Any]]],
+    base: dict[str, Any],
+    seeds: tuple[int, ...],
+) -> Iterator[Row]:
+    common: dict[str, Any] = {"peer_name": "the lessons alone", "seeds": seeds}
+    for family in (*FAMILIES, *OTHERS):
+        (then, names), (now, _) = (_answers(side, seeds, family) for side in (before, after))
+        change, own = paired_difference(then, now, names), rate(now, names, 2000, 0)
+        low, high = change.interval
+        yield Row(
+            figure=f"accuracy, {family}",
+            ours=own["value"],
+            peer=fmean(then),
+            n=len(now),
+            interval=(own["low"], own["high"]),
+            note=f"difference {change.value:+.3f}, {low:+.3f} to {high:+.3f} over subjects",
+            **common,
+        )
+
+    def kept(info: dict[str, Any]) -> float:
+        return fmean(now for was, now in zip(base["questions"], info["questions"], strict=True) if was)
+
+    figures: dict[str, Callable[[dict[str, Any]], float]] = {
+        "rise of general perplexity": lambda info: info["perplexity"] / base["perplexity"] - 1,
+        "general questions answered before, still right": kept,
+        "direct questions with an answer, declined": lambda info: fmean(info["declined"]),
+    }
+    for figure, of in figures.items():
+        then_S, now_S = ([of(info) for _, info in side] for side in (before, after))
+        yield Row(
+            figure=figure,
+            ours=fmean(now_S),
+            peer=fmean(then_S),
+            n=len(seeds),
+            interval=(min(now_S), max(now_S)),
+            note="interval: lowest and highest seed",
+            **common,
+        )
+    for figure in ("questions", "unsure", "tokens", "cpu_seconds"):
+        yield Row(
+            figure=f"of the phase: {figure.replace('_', ' ')}",
+            ours=fmean(info["phase"][figure] for _, info in after),
+            n=len(seeds),
+            seeds=seeds,
+        )
+
+
+def _answers(
+    side: list[tuple[Scores, dict[str, Any]]], seeds: tuple[int, ...], family: str
+) -> tuple[list[bool], list[str]]:
+    """Of all seeds, whether each answer is right and the subject that it is about."""
+    found = [
+        (right, f"{seed} {name}")
+        for seed, (scores, _) in zip(seeds, side, strict=True)
+        for right, name in scores[family]
+    ]
+    return [right for right, _ in found], [name for _, name in found]
+
+
+if __name__ == "__main__":
+    main()
