@@ -24,7 +24,8 @@ from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.adapter import train_adapter
-from deepseek_fusion.training.reinforce import Reinforce, advantages, reinforce, reward, unsure_of
+from deepseek_fusion.training.reinforce import Reinforce, advantages, reinforce, reward, told, unsure_of
+from deepseek_fusion.training.samples import chat_sample
 from training.test_distil import interrupted, same_result
 
 FACTS = """
@@ -91,21 +92,29 @@ def test_advantages_compare_the_answers_to_one_question() -> None:
     assert found[4:] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("at_once", "left"), [(2, ["part?", "unknown?"]), (3, ["whole?", "part?", "made up?", "unknown?"])]
-)
+@pytest.mark.parametrize(("at_once", "left"), [(2, ["B?", "D?"]), (3, ["A?", "B?", "C?", "D?"])])
 def test_it_asks_what_the_model_is_not_sure_of_unless_that_is_too_little(
     language: Callable[[str], Language], monkeypatch: pytest.MonkeyPatch, at_once: int, left: list[str]
 ) -> None:
-    model = language("llama")
-    known, nothing = Accepted((("fever",), ("cough",)), (), 2), Accepted((), (), 0)
-    asked = [("whole?", known, "cough, fever"), ("part?", known, "fever, rash")]
-    asked += [("made up?", nothing, "I do not know."), ("unknown?", nothing, "fever")]
-    written = [model.encode(answer) for _, _, answer in asked]
-    monkeypatch.setattr("deepseek_fusion.training.reinforce.write_answers", lambda *_: written)
-    questions = [Question(text, accepted, "", ()) for text, accepted, _ in asked]
-    unsure = unsure_of(model, questions, ReinforceConfig(questions=at_once), seed=0)
+    sure = [torch.tensor([0.0, 0.0]), torch.tensor([0.0, -50.0]), torch.tensor([0.0]), torch.tensor([-50.0])]
+    monkeypatch.setattr("deepseek_fusion.training.reinforce.told", lambda *_: sure)
+    questions = [Question(text, Accepted((("fever",),), (), 1), "fever", ()) for text in ("A?", "B?", "C?", "D?")]
+    unsure = unsure_of(language("llama"), questions, ReinforceConfig(questions=at_once), seed=0)
     assert [question.text for question in unsure] == left
+
+
+@pytest.mark.parametrize("architecture", ["llama", "deepseek_v4"])
+def test_how_sure_it_is_of_an_answer_is_what_the_model_says_of_its_tokens(
+    language: Callable[[str], Language], architecture: str
+) -> None:
+    model = language(architecture)
+    samples = [chat_sample(model, "Why?", "fever"), chat_sample(model, "Which symptoms are there?", "发热, cough")]
+    found = told(model, [sample.ids for sample in samples], [sample.learned.index(True) for sample in samples])
+    for sample, own in zip(samples, found, strict=True):
+        with torch.no_grad():
+            said = model.model(torch.tensor([sample.ids])).logits[0].log_softmax(-1)
+        expected = [said[i - 1, sample.ids[i]].item() for i in range(len(sample)) if sample.learned[i]]
+        assert own.tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("started", [False, True])

@@ -39,6 +39,7 @@ from deepseek_fusion.training.adapter import carry_out
 from deepseek_fusion.training.divergence import Teacher, divergences
 from deepseek_fusion.training.loop import NODES, Loop, Objective, not_a_number
 from deepseek_fusion.training.replay import Anchor, read_replay
+from deepseek_fusion.training.samples import chat_sample
 
 KINDS = ("question", "multihop", "reversed", "refusal")
 """Lessons whose questions are asked."""
@@ -68,17 +69,14 @@ def advantages(rewards: Sequence[float], samples: int) -> list[float]:
 def unsure_of(
     language: Language, questions: Sequence[Question], config: ReinforceConfig, seed: int
 ) -> Sequence[Question]:
-    """The questions to which one drawn answer of the model as it is was not all that an answer can be worth: the surer
-    the model is of one, the less there is to learn from it. All of them if they are too few for a step."""
-    prompts = [language.encode_question(question.text) for question in questions]
-    answers = agreed(write_answers(language, prompts, config.max_tokens, 1.0, seed, "training.reinforce"))
-    worth = config.rewards
-    unsure = [
-        question
-        for question, ids in zip(questions, answers, strict=True)
-        if reward(language.decode(ids), question.accepted, worth)
-        < (worth.exact if question.accepted.wanted else worth.refusal)
-    ]
+    """The questions to which an answer drawn from the model as it is would not be that of the lesson: the surer it is
+    of one, the less there is to learn from it. Nothing is written for that, only read. All of them if they are too few
+    for a step."""
+    samples = [chat_sample(language, question.text, question.answer) for question in questions]
+    said = told(language, [sample.ids for sample in samples], [sample.learned.index(True) for sample in samples])
+    certain = agreed([math.exp(one.sum().item()) for one in said])
+    rng = random.Random(f"{seed} unsure")
+    unsure = [question for question, share in zip(questions, certain, strict=True) if rng.random() >= share]
     return unsure if len(unsure) >= config.questions else questions
 
 
@@ -141,19 +139,13 @@ class Reinforce:
             random.Random(f"{self.seed} {place // count}").shuffle(order)
             yield order[place % count]
 
-    @torch.no_grad()
     def _reference(self, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[Tensor]:
         """Log-likelihood of each token of each answer under the model that the phase started from."""
-        found: dict[int, Tensor] = {}
-        inputs, places = [row[:-1] for row in rows], _places(rows, starts)
         with self._as_before():
-            for part in self.language.parts(inputs, NODES[self.language.device.type]):
-                hidden_ND, _ = self.language.states([inputs[i] for i in part], [places[i] for i in part])
-                told_N = log_likelihoods(self.language, hidden_ND, [rows[i][starts[i] :] for i in part])
-                found |= dict(zip(part, told_N.split([len(places[i]) for i in part]), strict=True))
-        return [found[index] for index in range(len(rows))]
+            return told(self.language, rows, starts)
 
     @contextmanager
+    @torch.no_grad()
     def _as_before(self) -> Iterator[None]:
         """The model that the phase started from, for a while."""
         now = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
@@ -224,6 +216,18 @@ class ReinforceBatch:
         return loss
 
 
+@torch.no_grad()
+def told(language: Language, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[Tensor]:
+    """Log-likelihood of each token of each row from its start on."""
+    found: dict[int, Tensor] = {}
+    inputs, places = [row[:-1] for row in rows], _places(rows, starts)
+    for part in language.parts(inputs, NODES[language.device.type]):
+        hidden_ND, _ = language.states([inputs[i] for i in part], [places[i] for i in part])
+        told_N = log_likelihoods(language, hidden_ND, [rows[i][starts[i] :] for i in part])
+        found |= dict(zip(part, told_N.split([len(places[i]) for i in part]), strict=True))
+    return [found[index] for index in range(len(rows))]
+
+
 def log_likelihoods(language: Language, hidden_ND: Tensor, answers: Sequence[Sequence[int]]) -> Tensor:
     """Log-likelihood of each token of some answers, [N]."""
     tokens_N = torch.tensor([token for answer in answers for token in answer], device=hidden_ND.device)
@@ -234,7 +238,7 @@ def _places(rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[range]
     return [range(start - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
 
 
-@stage("reinforce", version=3, resumable=True)
+@stage("reinforce", version=4, resumable=True)
 def reinforce(
     out: Path,
     section: TrainingConfig,
@@ -268,5 +272,5 @@ def reinforce(
     if replay is not None and section.replay_weight and section.replay_share:
         objectives.append(Anchor(read_replay(replay), language, section, ahead=0))
     loop = Loop(language, section, objectives, parameters, config.steps)
-    told = {"questions": len(questions), "unsure": len(unsure)}
-    carry_out(loop, out, section, model, start, None, lambda _: told)
+    counts = {"questions": len(questions), "unsure": len(unsure)}
+    carry_out(loop, out, section, model, start, None, lambda _: counts)
