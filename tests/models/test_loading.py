@@ -68,6 +68,14 @@ def replacing(old: str, new: str) -> Callable[[Path], None]:
     return change
 
 
+def indexed(text: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text(text)
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
@@ -83,10 +91,12 @@ def replacing(old: str, new: str) -> Callable[[Path], None]:
             ),
             "cannot be loaded as a causal language model",
         ),
+        (indexed("[]"), "model.safetensors.index.json does not tell where the tensors are"),
+        (indexed('{"weight_map": {"lm_head.weight": "../../etc/x.safetensors"}}'), "cannot be loaded"),
         (replacing('"num_hidden_layers": 2', '"num_hidden_layers": 3'), "lack 9 tensors"),
         (replacing('"hidden_size": 32', '"hidden_size": 48'), "in another shape, such as model.embed_tokens.weight"),
     ],
-    ids=["template", "eos", "weights", "tokenizer", "config", "type", "cut", "layers", "shape"],
+    ids=["template", "eos", "weights", "tokenizer", "config", "type", "cut", "index", "outside", "layers", "shape"],
 )
 def test_a_broken_model_is_one_sentence(
     models: Callable[[str], Path],

@@ -214,7 +214,10 @@ def _shards(folder: Path) -> Iterator[Path]:
         yield folder / SAFE_WEIGHTS_NAME
     elif (folder / SAFE_WEIGHTS_INDEX_NAME).is_file():
         index = json.loads((folder / SAFE_WEIGHTS_INDEX_NAME).read_text(encoding="utf-8"))
-        yield from (folder / Path(name).name for name in sorted(set(index["weight_map"].values())))
+        places = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(places, dict):
+            raise ValueError(f"{SAFE_WEIGHTS_INDEX_NAME} does not tell where the tensors are")
+        yield from (folder / Path(name).name for name in sorted({str(file) for file in places.values()}))
 
 
 def _place(source: ModelSource | Path) -> tuple[str, bool]:
