@@ -132,6 +132,7 @@ def test_weights_read_one_by_one_are_those_that_the_library_reads(
     AutoModelForCausalLM.from_pretrained(models(architecture)).save_pretrained(tmp_path / "cut", max_shard_size="50KB")
     cut = load_language(tmp_path / "cut", torch.bfloat16)
     assert len(list((tmp_path / "cut").glob("*.safetensors"))) > 1
+    assert (whole.model.name_or_path, whole.model.config.to_dict()) == (theirs.name_or_path, theirs.config.to_dict())
     for ours, end in ((whole.model, whole.end_of_turn), (cut.model, cut.end_of_turn)):
         assert ours.generation_config.to_dict() == {**theirs.generation_config.to_dict(), "pad_token_id": end}
         assert ours.state_dict().keys() == theirs.state_dict().keys()

@@ -202,7 +202,9 @@ def _sparingly(folder: Path, options: Mapping[str, Any]) -> Any:
         tensors = {name: file.get_slice(name) for file in opened for name in file.keys()}  # noqa: SIM118
         kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
         model, report = kind.from_pretrained(None, config=config, state_dict=tensors, **options)
-    model.config.name_or_path = str(folder)
+    for part in model.modules():
+        if isinstance(part, PreTrainedModel):
+            part.name_or_path = part.config.name_or_path = str(folder)
     if (folder / GENERATION_CONFIG_NAME).is_file():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model, report
