@@ -67,7 +67,8 @@ def find_model(spec: str, folder: Path, precision: Literal["auto", "float32", "b
     Raises:
         FusionError: nothing is there, or the folder holds no model.
     """
-    dtype: DType = ("bfloat16" if multiplies_bfloat16() else "float32") if precision == "auto" else precision
+    fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else multiplies_bfloat16()
+    dtype: DType = ("bfloat16" if fast else "float32") if precision == "auto" else precision
     if spec == PACKAGED:
         return _converted(_packaged_file(), PACKAGED_NAME, PACKAGED_TEMPLATE, dtype)
     path = (folder / spec).expanduser()
@@ -145,8 +146,6 @@ def _folder_key(path: Path) -> str:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the hardware has products of bfloat16; elsewhere they are slower than those of float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+    """Whether the processor has products of bfloat16; elsewhere they are slower than those of float32."""
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -27,7 +27,7 @@ from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
 from deepseek_fusion.core.settings.phases import ReinforceConfig, RewardConfig
 from deepseek_fusion.knowledge.asking.matching import Accepted, verify
-from deepseek_fusion.knowledge.asking.questions import Question, verifiable
+from deepseek_fusion.knowledge.asking.questions import ASKED, Question, verifiable
 from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import begin_lora, enable_lora, lora_parameters
@@ -41,7 +41,7 @@ from deepseek_fusion.training.loop import NODES, Loop, Objective, not_a_number
 from deepseek_fusion.training.replay import Anchor, read_replay
 from deepseek_fusion.training.samples import chat_sample
 
-KINDS = ("question", "multihop", "reversed", "refusal")
+KINDS = (*ASKED, "multihop")
 """Lessons whose questions are asked."""
 TINY = 1e-4
 """Keeps a group whose rewards hardly differ from being blown up."""

@@ -18,6 +18,9 @@ NOTES = {
 }
 """How a fact is told, what stands between two of them, and what stands before the question."""
 
+ASKED = ("question", "reversed", "refusal")
+"""Kinds of lesson whose questions say what they ask about."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -41,9 +44,7 @@ class Question:
         return sum(is_mentioned(text, names) for names in self.accepted.answers) >= self.accepted.wanted
 
 
-def verifiable(
-    lessons: Iterable[Mapping[str, Any]], graph: Graph, kinds: Container[str] = ("question", "reversed", "refusal")
-) -> list[Question]:
+def verifiable(lessons: Iterable[Mapping[str, Any]], graph: Graph, kinds: Container[str] = ASKED) -> list[Question]:
     """Each distinct question among rows of lessons whose facts the graph has, and those it must decline.
 
     Args:

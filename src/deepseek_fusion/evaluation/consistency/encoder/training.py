@@ -52,7 +52,7 @@ def train(
     tell: Callable[[str], None] = print,
 ) -> dict[str, Tensor]:
     """All weights, by AdamW on the losses of what is said and (half) of whom; the products are in bfloat16 where the
-    hardware has them.
+    processor has them.
 
     Args:
         groups: examples that are one form filled several times; each pass takes one of each.
