@@ -30,9 +30,9 @@ from transformers.distributed.configuration_utils import DistributedConfig
 from transformers.utils import GENERATION_CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.models.attention import read_tree, reads_trees
 from deepseek_fusion.models.source import ModelSource
-from deepseek_fusion.models.trees import Row, Tree, forests
+from deepseek_fusion.models.trees.attention import read_tree, reads_trees
+from deepseek_fusion.models.trees.tree import Row, Tree, forests
 
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 """Options of `generate` that undo what a model's own generation_config adds to its distribution."""

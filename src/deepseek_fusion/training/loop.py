@@ -27,7 +27,7 @@ from deepseek_fusion.core.events import track
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.parallel import held
 from deepseek_fusion.models.ranks import add_up, any_of, count, most, share
-from deepseek_fusion.models.trees import Row
+from deepseek_fusion.models.trees.tree import Row
 
 BETAS = (0.9, 0.99)
 CLIP = 1.0

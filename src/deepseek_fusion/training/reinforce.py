@@ -238,7 +238,7 @@ def _places(rows: Sequence[Sequence[int]], starts: Sequence[int]) -> list[range]
     return [range(start - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
 
 
-@stage("reinforce", version=4, resumable=True)
+@stage("reinforce", version=5, resumable=True)
 def reinforce(
     out: Path,
     section: TrainingConfig,

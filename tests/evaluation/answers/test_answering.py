@@ -19,8 +19,8 @@ from deepseek_fusion.evaluation.answers.answering import (
     score_all,
     surprises,
 )
-from deepseek_fusion.evaluation.answers.trees.reading import TOKENS
 from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.trees.reading import TOKENS
 
 Load = Callable[[str], Language]
 ARCHITECTURES = ("llama", "deepseek_v3", "deepseek_v32", "deepseek_v4")

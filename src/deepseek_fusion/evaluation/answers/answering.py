@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.answers.trees.reading import Reading, chunks, read
-from deepseek_fusion.evaluation.answers.trees.writing import Answer, Writer, first_choices
-from deepseek_fusion.models.attention import reads_trees
 from deepseek_fusion.models.loading import PLAIN, Language
+from deepseek_fusion.models.trees.attention import reads_trees
+from deepseek_fusion.models.trees.reading import Reading, chunks, read
+from deepseek_fusion.models.trees.writer import BATCH, Answer, Writer, write_rows
 
-BATCH = 128
-ROOM = 1 << 15
-"""Tokens whose keys and values are held at once while answers are written: fewer rows where answers may be long."""
 UNPADDED = {"deepseek_v32", "deepseek_v4"}
 """Padding on the left changes what these answer: one selects tokens by an index that sees it, the other compresses
 blocks of neighbours."""
@@ -169,18 +166,32 @@ def _greedy(
 
     def begun(reading: Reading) -> list[Answer]:
         return [
-            _begin(language, index, first_choices(reading.logits_MV[lines], place), rows[index], limits[index])
+            _begin(language, index, _first_choices(reading.logits_MV[lines], place), rows[index], limits[index])
             for index, lines in zip(reading.rows, reading.places, strict=True)
         ]
 
     trees = reads_trees(language.model)
     readings = read(language, rows, [len(prompt) - 1 for prompt in prompts], keep=trees)
     if trees:
-        _write(language, readings, begun, prompts, keep, place)
+        writer = Writer(language, lambda logits_MV, _: _first_choices(logits_MV, place))
+        write_rows(writer, readings, begun, prompts, keep)
     else:
         answers = [answer for reading in readings for answer in begun(reading)]
         _generate(language, answers, prompts, keep)
     return [written[index] for index in range(len(prompts))]
+
+
+def _first_choices(logits_MV: Tensor, place: str) -> list[int]:
+    """The most probable token of each line.
+
+    Raises:
+        FusionError: a logit is not a number; names `place`.
+    """
+    best = logits_MV.max(-1)
+    if not best.values.isfinite().all():
+        raise FusionError(f"{place}: the model's outputs are not numbers; teach with a lower learning rate.")
+    chosen: list[int] = best.indices.tolist()
+    return chosen
 
 
 def _begin(language: Language, index: int, choices: list[int], row: list[int], limit: int) -> Answer:
@@ -201,30 +212,6 @@ def _ends(language: Language) -> frozenset[int]:
     if ends is None:
         return frozenset([language.end_of_turn])
     return frozenset([ends] if isinstance(ends, int) else ends)
-
-
-def _write(
-    language: Language,
-    readings: Iterator[Reading],
-    begun: Callable[[Reading], list[Answer]],
-    prompts: Sequence[list[int]],
-    keep: Callable[[Sequence[Answer]], None],
-    place: str,
-) -> None:
-    """Read on while there is room for more rows, write one token in each of them otherwise."""
-    writer = Writer(language, place)
-    reading = next(readings, None)
-    while reading is not None or writer.answers:
-        if reading is not None and len(writer.answers) < BATCH and writer.tokens < ROOM:
-            answers = begun(reading)
-            keep([answer for answer in answers if answer.done])
-            open_ = [(answer, path) for answer, path in zip(answers, reading.paths, strict=True) if not answer.done]
-            if open_:
-                paths = [path[: len(prompts[answer.index]) + len(answer.ids) - 1] for answer, path in open_]
-                writer.admit([answer for answer, _ in open_], reading, paths)
-            reading = next(readings, None)
-        else:
-            keep(writer.step())
 
 
 def _generate(

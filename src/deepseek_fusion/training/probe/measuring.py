@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deepseek_fusion.models.loading import Language
-from deepseek_fusion.models.trees import Row
+from deepseek_fusion.models.trees.tree import Row
 from deepseek_fusion.training.divergence import CHUNK, Teacher, divergences
 from deepseek_fusion.training.loop import NODES
 from deepseek_fusion.training.replay import Replay

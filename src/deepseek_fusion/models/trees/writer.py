@@ -1,8 +1,8 @@
-"""Continuing many rows greedily, one token a step; finished rows make room for waiting ones between two steps."""
+"""Continuing many rows, one token a step; finished rows make room for waiting ones between two steps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from deepseek_fusion.core.errors import FusionError
-from deepseek_fusion.evaluation.answers.trees.reading import Reading, hidden_where
 from deepseek_fusion.models.loading import Language
+from deepseek_fusion.models.trees.reading import Reading, hidden_where
+
+BATCH = 128
+"""Rows up to which more are taken in."""
+ROOM = 1 << 15
+"""Tokens whose keys and values are held at once: fewer rows where answers may be long."""
+Choose = Callable[[Tensor, Sequence[int]], list[int]]
+"""Takes a token from each line of logits [M, V]; told to which prompts they belong, so that errors can name one."""
 
 
 @dataclass
@@ -37,25 +43,12 @@ class Answer:
         return len(self.ids) >= self.limit or self.ids[-1] in self.ends
 
 
-def first_choices(logits_MV: Tensor, place: str) -> list[int]:
-    """The most probable token of each line.
-
-    Raises:
-        FusionError: a logit is not a number; names `place`.
-    """
-    best = logits_MV.max(-1)
-    if not best.values.isfinite().all():
-        raise FusionError(f"{place}: the model's outputs are not numbers; teach with a lower learning rate.")
-    chosen: list[int] = best.indices.tolist()
-    return chosen
-
-
 @dataclass
 class Writer:
     """The rows in work, aligned at their ends: keys and values [B, H, W, D] of each layer, and which columns count."""
 
     language: Language
-    place: str
+    choose: Choose
     answers: list[Answer] = field(default_factory=list)
     cache: DynamicCache = field(default_factory=DynamicCache)
     seen_BW: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.bool))
@@ -94,7 +87,8 @@ class Writer:
             past_key_values=self.cache,
             use_cache=True,
         ).last_hidden_state
-        chosen = first_choices(self.language.head(hidden_BLD[:, -1]).float(), self.place)
+        logits_BV = self.language.head(hidden_BLD[:, -1]).float()
+        chosen = self.choose(logits_BV, [answer.index for answer in self.answers])
         for answer, token in zip(self.answers, chosen, strict=True):
             answer.ids.append(token)
         done = [answer for answer in self.answers if answer.done]
@@ -119,6 +113,35 @@ class Writer:
         else:
             layer: Any = self.cache.layers[number]
             layer.keys, layer.values = keys, values
+
+
+def write_rows(
+    writer: Writer,
+    readings: Iterator[Reading],
+    begun: Callable[[Reading], list[Answer]],
+    prompts: Sequence[list[int]],
+    keep: Callable[[Sequence[Answer]], None],
+) -> None:
+    """Read on while there is room for more rows, write one token in each of them otherwise.
+
+    Args:
+        readings: of the prompts, with keys and values.
+        begun: answers as far as a reading tells them, a token at least.
+        prompts: token ids.
+        keep: takes answers that are done.
+    """
+    reading = next(readings, None)
+    while reading is not None or writer.answers:
+        if reading is not None and len(writer.answers) < BATCH and writer.tokens < ROOM:
+            answers = begun(reading)
+            keep([answer for answer in answers if answer.done])
+            open_ = [(answer, path) for answer, path in zip(answers, reading.paths, strict=True) if not answer.done]
+            if open_:
+                paths = [path[: len(prompts[answer.index]) + len(answer.ids) - 1] for answer, path in open_]
+                writer.admit([answer for answer, _ in open_], reading, paths)
+            reading = next(readings, None)
+        else:
+            keep(writer.step())
 
 
 def _states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from deepseek_fusion.core.config import LoraConfig
-from deepseek_fusion.models.attention import EXACT, SHORT, Blocks, reads_trees
 from deepseek_fusion.models.fused import fuse
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.lora import attach_lora, lora_parameters
-from deepseek_fusion.models.trees import Tree
+from deepseek_fusion.models.trees.attention import EXACT, SHORT, Blocks, reads_trees
+from deepseek_fusion.models.trees.tree import Tree
 
 Load = Callable[[str], Language]
 DOCUMENT = [7 + number % 90 for number in range(SHORT + 30)]

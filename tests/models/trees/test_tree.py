@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepseek_fusion.models.trees import Tree, common_beginning, forests
+from deepseek_fusion.models.trees.tree import Tree, common_beginning, forests
 
 ROWS = st.lists(st.lists(st.integers(0, 2), max_size=7), max_size=12)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from deepseek_fusion.evaluation.answers.trees.reading import TOKENS, read
-from deepseek_fusion.models.attention import EXACT, reads_trees
 from deepseek_fusion.models.loading import Language
+from deepseek_fusion.models.trees.attention import EXACT, reads_trees
+from deepseek_fusion.models.trees.reading import TOKENS, read
 
 Load = Callable[[str], Language]
 TEXTS = (

@@ -1,4 +1,4 @@
-"""Reading many rows of tokens at once: beginnings are shared where the model allows it (`models/trees.py`), and the
+"""Reading many rows of tokens at once: beginnings are shared where the model allows it (`tree.py`), and the
 head is computed only where somebody looks.
 """
 
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from deepseek_fusion.models.attention import read_tree, reads_trees
 from deepseek_fusion.models.loading import Language
-from deepseek_fusion.models.trees import Tree
+from deepseek_fusion.models.trees.attention import read_tree, reads_trees
+from deepseek_fusion.models.trees.tree import Tree
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
-from deepseek_fusion.models.trees import Tree
+from deepseek_fusion.models.trees.tree import Tree
 
 NAME = "deepseek_fusion_tree"
 EXACT = {"llama", "qwen2", "deepseek_v2", "deepseek_v3"}
