@@ -23,7 +23,7 @@ from deepseek_fusion.models.source import ModelSource
 PROBES = ("What is the capital of France?", "Name one disease.", "请用一句话介绍你自己。", "Tell me what you know.")
 LOST = 0.5
 """Share of the update that may be missing (or too much) in what was stored: rounding a hundredth of a taught adapter to
-bfloat16 takes a sixth of it, losing the adapter takes all."""
+bfloat16 takes a fifth to a half of it, losing the adapter takes all."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
