@@ -2,9 +2,10 @@
 
 Every method learns the same lessons and the same replay in the same steps, so it reads the same tokens. Parameters are
 those of LoRA with rank 16 on all linear layers: each method gets the rank that comes nearest (alpha is twice the rank),
-`full` the set of whole layers at the end of the model that does. Each method has the best of three learning rates by
-the mean of the seeds reported, in favour of all alike: chosen on another seed alone, a rate was twice what was best on
-these, and its method came last. Every seed draws other facts, lessons and adapters.
+`full` the set of whole layers at the end of the model that does. Each method has the best learning rate by the mean of
+the seeds reported, in favour of all alike: chosen on another seed alone, a rate was twice what was best on these, and
+its method came last. Three rates are tried, and half or twice the best as long as that stands at the edge of those
+tried. Every seed draws other facts, lessons and adapters.
 
 Run: python benchmarks/peft_choices.py [--facts 60] [--seeds 20 21 22] [--methods lora dora] [--exposures 24]
     [--work FOLDER]
@@ -107,6 +108,20 @@ class Choices(Sides):
             scores, info["perplexity"], cost["tokens"], cost["tokens"] / cost["cpu_seconds"], cost["trainable"]
         )
 
+    def tuned(
+        self, seeds: Sequence[int], shape: LoraConfig, rates: Sequence[float]
+    ) -> tuple[list[Taught], dict[float, float], float]:
+        """Every seed at the best rate, the mean accuracy at all rates tried, and the best of them."""
+        tried: dict[float, list[Taught]] = {}
+        means: dict[float, float] = {}
+        due = list(rates)
+        while due:
+            tried |= {rate: [self.taught(seed, shape, rate) for seed in seeds] for rate in due}
+            means |= {rate: _mean([own.accuracy for own in tried[rate]]) for rate in due}
+            best = max(means, key=means.__getitem__)
+            due = [best / 2] if best == min(means) else [best * 2] if best == max(means) else []
+        return tried[best], means, best
+
     def shape(self, method: Any) -> LoraConfig:
         """Rank, or layers, for the number of parameters nearest to those of the default adapter."""
         if method == "full":
@@ -128,13 +143,10 @@ def _rows(side: Choices, options: argparse.Namespace) -> Iterator[Row]:
     said: dict[str, str] = {}
     for method in options.methods:
         shape = side.shape(method)
-        tried = {rate: [side.taught(seed, shape, rate) for seed in seeds] for rate in RATES[method]}
-        means = {rate: _mean([own.accuracy for own in tried[rate]]) for rate in tried}
-        rate = max(means, key=means.__getitem__)
-        results[method] = tried[rate]
+        results[method], means, rate = side.tuned(seeds, shape, RATES[method])
         where = f"{', '.join(shape.targets)} of the last {shape.last_layers} layers" if method == "full" else ""
         said[method] = f"{where or f'rank {shape.rank}'}, learning rate {rate:g}, the best of " + ", ".join(
-            f"{each:g} ({means[each]:.2f})" for each in tried
+            f"{each:g} ({means[each]:.2f})" for each in sorted(means)
         )
         say(f"{method}: {said[method]}")
     base = float(side.base(seeds[0])["perplexity"])
