@@ -4,27 +4,42 @@ The adapters that `teach_vs_plain.py` calls ours are taken on by phase `reinforc
 on those questions of the lessons that the model is not sure of, verified by the graph. Exam and seeds are those of that
 benchmark; no setting of the phase was chosen on them.
 
-Run: python benchmarks/reinforce.py [--work FOLDER]   (about 70 core-minutes; 35 after teach_vs_plain.py)
+Most of the phase is writing. So the answers to one step's questions are also written by `generate` of transformers, in
+turn with ours: same adapter, questions, number of answers and limit, drawn from the same distribution.
+
+Run: python benchmarks/reinforce.py [--work FOLDER]   (about 55 core-minutes; 20 after teach_vs_plain.py)
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
+from time import process_time
 from typing import Any
 
-from deepseek_fusion.core.artifacts import read_json
+import torch
+
+from deepseek_fusion.core.artifacts import read_json, read_jsonl
 from deepseek_fusion.core.events import Console, listen
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.evaluation.statistics.paired import paired_difference
 from deepseek_fusion.evaluation.statistics.rates import rate
-from deepseek_fusion.training.reinforce import reinforce
+from deepseek_fusion.knowledge.asking.questions import verifiable
+from deepseek_fusion.knowledge.graph import Graph
+from deepseek_fusion.models.loading import Language, load_language
+from deepseek_fusion.models.lora import begin_lora
+from deepseek_fusion.models.writing import write_answers
+from deepseek_fusion.training.reinforce import KINDS, reinforce
 from record import Row, write_results
 from teach_vs_plain import FAMILIES, OTHERS, ROOT, SEEDS, USUAL, Scores, Sides
+
+ROUNDS = 8
+"""Steps whose answers are written by both sides."""
 
 
 class Reinforced(Sides):
@@ -39,6 +54,57 @@ class Reinforced(Sides):
         scores, info = self.examined(config, graph, exam, adapter)
         return scores, info | {"phase": read_json(adapter.path / "training.json")}
 
+    def writing(self, seed: int) -> Row:
+        """Core-seconds for the answers to the questions of one step, before the phase."""
+        config = self.config(seed)
+        section = config.training.reinforce
+        graph, _ = self.drawn(config)
+        lessons = self.run.step(write_lessons, config.curriculum, graph, None)
+        questions = verifiable(read_jsonl(lessons.path / "lessons.jsonl"), Graph.load(graph.path), KINDS)
+        drawn = random.Random(seed).sample(questions, ROUNDS * section.questions)
+        prompts = [self.language.encode_question(question.text) for question in drawn]
+        language = load_language(self.model, self.model.torch_dtype)
+        begin_lora(language.model, config.training.lora, seed, self.our_adapter(seed).path / "adapter")
+        ours, peer = [], []
+        for number in range(ROUNDS):
+            due = prompts[number * section.questions :][: section.questions]
+            start = process_time()
+            write_answers(
+                language, [row for row in due for _ in range(section.samples)], section.max_tokens, 1.0, number
+            )
+            middle = process_time()
+            _by_library(language, due, section.samples, section.max_tokens)
+            ours.append(middle - start)
+            peer.append(process_time() - middle)
+        ratios = [theirs / own for own, theirs in zip(ours, peer, strict=True)]
+        return Row(
+            figure="core-seconds to write the answers of a step",
+            ours=median(ours),
+            peer=median(peer),
+            peer_name="transformers generate, num_return_sequences",
+            ratio=median(peer) / median(ours),
+            n=ROUNDS,
+            seeds=(seed,),
+            interval=(min(ratios), max(ratios)),
+            note=f"{section.questions} questions, {section.samples} answers to each, up to {section.max_tokens} tokens "
+            "long; medians of rounds in turn; interval: lowest and highest ratio of a round",
+        )
+
+
+@torch.no_grad()
+def _by_library(language: Language, prompts: list[list[int]], samples: int, limit: int) -> None:
+    width = max(map(len, prompts))
+    rows = [[language.end_of_turn] * (width - len(row)) + row for row in prompts]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in prompts]
+    language.model.generate(  # type: ignore[operator]
+        torch.tensor(rows),
+        attention_mask=torch.tensor(mask),
+        do_sample=True,
+        top_k=0,
+        num_return_sequences=samples,
+        max_new_tokens=limit,
+    )
+
 
 def main() -> None:
     """Reinforce the lessons of every seed and write the comparison."""
@@ -51,7 +117,7 @@ def main() -> None:
         before = [side.ours(seed) for seed in options.seeds]
         after = [side.reinforced(seed) for seed in options.seeds]
         base = side.base(options.seeds[0])
-    rows = list(_rows(before, after, base, tuple(options.seeds)))
+        rows = [*_rows(before, after, base, tuple(options.seeds)), side.writing(options.seeds[0])]
     write_results("reinforce", ["benchmarks/reinforce.py", *sys.argv[1:]], rows)
 
 
