@@ -78,7 +78,7 @@ class Row:
         return cls(text_sample(language, parts), len(language.text_start()), None)
 
 
-@stage("teachings", version=1)
+@stage("teachings", version=2)
 def write_teachings(
     out: Path,
     section: DistilConfig,

@@ -104,7 +104,9 @@ class RewardConfig(Section):
     alias: float = Field(default=0.9, description="A right item under another of its names.")
     parent: float = Field(default=0.3, description="The term right above a right one: true, but too general.")
     refusal: float = Field(default=1.0, description="Declining to answer where nothing is known.")
-    declined: float = Field(default=0.0, description="Declining to answer where something is known.")
+    declined: float = Field(
+        default=0.2, description="Declining to answer where something is known: better than a wrong answer."
+    )
 
 
 class ReinforceConfig(PhaseConfig):
