@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_json, write_jsonl
-from deepseek_fusion.core.config import GateConfig
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.gate import GateConfig
 from deepseek_fusion.core.source import Source
 from deepseek_fusion.corpus.build import build_corpus
 from deepseek_fusion.evaluation.answers.general import QUESTIONS

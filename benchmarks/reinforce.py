@@ -50,7 +50,8 @@ class Reinforced(Sides):
         config = self.config(seed)
         graph, exam = self.drawn(config)
         lessons = self.run.step(write_lessons, config.curriculum, graph, None)
-        adapter = self.run.step(reinforce, config.training, self.model, lessons, graph, None, self.our_adapter(seed))
+        section = config.training.model_copy(update={"phases": ("reinforce",)})
+        adapter = self.run.step(reinforce, section, self.model, lessons, graph, None, self.our_adapter(seed))
         scores, info = self.examined(config, graph, exam, adapter)
         return scores, info | {"phase": read_json(adapter.path / "training.json")}
 

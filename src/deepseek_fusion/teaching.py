@@ -94,8 +94,8 @@ def taught(
     config: Config, curriculum: CurriculumConfig, run: Run, ground: Ground, graph: Artifact, corpus: Artifact | None
 ) -> Taught:
     """Every phase in order."""
-    names = {name for phase in config.training.phases for name in phase.split("+")}
-    lessons = _lessons(curriculum, run, ground, graph, corpus) if names & {"instruct", *ALONE} else None
+    needed = {"instruct", *ALONE}.intersection(config.training.names)
+    lessons = _lessons(curriculum, run, ground, graph, corpus) if needed else None
     result = Taught(lessons, [], [])
     for number in range(len(config.training.phases)):
         section = config.training.of_phase(number)

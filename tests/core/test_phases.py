@@ -10,7 +10,8 @@ import pytest
 from deepseek_fusion.core.config import TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.project import load_config
-from deepseek_fusion.core.settings.phases import AdaptConfig
+from deepseek_fusion.core.settings.phases import AdaptConfig, DistilConfig
+from deepseek_fusion.core.settings.section import as_tree
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,15 @@ def test_a_phase_depends_on_its_own_section_alone() -> None:
     other = before.model_copy(update={"learning_rate": 3e-4, "batch_tokens": 64})
     changed = [before.of_phase(number) != other.of_phase(number) for number in range(3)]
     assert changed == [False, True, True]
+
+
+def test_no_default_of_a_phase_that_is_not_taught_is_part_of_a_key() -> None:
+    config = TrainingConfig(phases=("adapt+instruct", "reinforce"), distil=DistilConfig(keep=5))
+    sections = {"adapt", "distil", "reinforce", "multitask"}
+    assert sections & set(as_tree(config)) == {"adapt", "distil", "reinforce"}
+    assert sections & set(as_tree(config.of_phase(0))) == {"adapt"}
+    assert sections & set(as_tree(config.of_phase(1))) == {"reinforce"}
+    assert as_tree(config.of_phase(1))["reinforce"] == config.reinforce.model_dump(mode="json")
 
 
 def test_of_phases_together_the_rate_of_the_first_holds_and_only_the_last_is_scaled() -> None:

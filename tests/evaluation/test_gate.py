@@ -11,10 +11,11 @@ from typing import Any, get_args
 import pytest
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, write_json, write_jsonl
-from deepseek_fusion.core.config import EvaluationConfig, GateConfig
+from deepseek_fusion.core.config import EvaluationConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
+from deepseek_fusion.core.settings.gate import GateConfig
 from deepseek_fusion.evaluation.answers.sitting import sit_exam
 from deepseek_fusion.evaluation.gate import Judgement, exit_code, judge
 from deepseek_fusion.evaluation.questions.exam import FAMILIES, Item, read_exam, write_exam

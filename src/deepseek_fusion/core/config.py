@@ -5,16 +5,15 @@ Every field is described here or in `settings/`, and nowhere else; ``docs/config
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from deepseek_fusion.core.settings.adapters import LoraConfig
 from deepseek_fusion.core.settings.curriculum import CurriculumConfig
 from deepseek_fusion.core.settings.filtering import CorpusConfig
+from deepseek_fusion.core.settings.gate import GateConfig
 from deepseek_fusion.core.settings.phases import (
     PHASES,
     AdaptConfig,
@@ -188,10 +187,18 @@ class TrainingConfig(Section):
     def _can_be_taught(cls, phases: tuple[str, ...]) -> tuple[str, ...]:
         return check_phases(phases)
 
+    @model_serializer(mode="wrap")
+    def _tree(self, tree: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the sections of phases that are not taught, where they are as by default: another default must not
+        make anew what never looked at it."""
+        idle = {name for name in PHASES if name not in self.names and name in type(self).model_fields}
+        idle = {name for name in idle if getattr(self, name) == type(getattr(self, name))()}
+        return {name: value for name, value in tree(self).items() if name not in idle}
+
     @property
     def names(self) -> list[str]:
-        """What the first phase consists of; where it was chosen by `of_phase`, the only one."""
-        return self.phases[0].split("+")
+        """What all phases consist of, in order."""
+        return [name for phase in self.phases for name in phase.split("+")]
 
     @property
     def rate_field(self) -> str:
@@ -284,53 +291,6 @@ class EvaluationConfig(Section):
     )
     bootstrap: int = Field(default=2000, ge=100, description="Resamples for the 95 % intervals.")
     seed: int = Field(default=0, description="Seed of distractors, invented names and resampling.")
-
-
-class GateConfig(Section):
-    """What a release may lose against the current one, each as `no_worse_than -1`.
-
-    Numbers are percentage points, for perplexity per cent. A dimension without a margin is reported, but fails nothing.
-    """
-
-    facts: str | None = Field(
-        default="no_worse_than -1", description="Facts listed in the answers to all their questions."
-    )
-    paraphrase: str | None = Field(default=None, description="Facts listed under another phrasing.")
-    cloze: str | None = Field(default=None, description="Facts that complete a sentence.")
-    reversed: str | None = Field(default=None, description="Facts answered from the object back to the subject.")
-    multihop: str | None = Field(default=None, description="Facts on a thing that is described, not named.")
-    choice: str | None = Field(default=None, description="Facts chosen among four.")
-    negation: str | None = Field(default=None, description="Facts of which the one that is not true was found.")
-    numerals: str | None = Field(default=None, description="Facts with digits chosen among near misses.")
-    refusal: str | None = Field(default=None, description="Questions on what does not exist declined.")
-    false_refusals: str | None = Field(default=None, description="Real questions declined; 0 or above.")
-    forgetting: str | None = Field(default="no_worse_than -2", description="General questions answered rightly.")
-    perplexity: str | None = Field(
-        default="no_worse_than 5", description="Relative change of perplexity on general text; 0 or above."
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_margin(cls, value: object, info: ValidationInfo) -> object:
-        found = isinstance(value, str) and _MARGIN.fullmatch(value.strip())
-        rises = info.field_name in ("false_refusals", "perplexity")
-        if value is None or (found and (float(found[1]) >= 0 if rises else float(found[1]) <= 0)):
-            return value
-        example, sign = ("5", "0 or above, as more is worse") if rises else ("-1", "0 or below")
-        raise PydanticCustomError(
-            "margin",
-            "Should be `no_worse_than` and a number ({sign}), such as `no_worse_than {example}`",
-            {"sign": sign, "example": example},
-        )
-
-    def margins(self) -> dict[str, float | None]:
-        """The margin of each dimension as a fraction, signed as written."""
-        return {
-            name: None if text is None else float(text.split()[1]) / 100 for name, text in self.model_dump().items()
-        }
-
-
-_MARGIN = re.compile(r"no_worse_than\s+([-+]?\d+(?:\.\d+)?)")
 
 
 class ServingConfig(Section):

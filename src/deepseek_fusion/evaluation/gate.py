@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepseek_fusion.core.artifacts import Artifact, read_json, read_jsonl, write_json
-from deepseek_fusion.core.config import GateConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.run import stage
+from deepseek_fusion.core.settings.gate import GateConfig
 from deepseek_fusion.evaluation.questions.exam import read_exam
 from deepseek_fusion.evaluation.questions.families import Item
 from deepseek_fusion.evaluation.statistics.paired import (
