@@ -188,11 +188,11 @@ class TrainingConfig(Section):
         return check_phases(phases)
 
     @model_serializer(mode="wrap")
-    def _tree(self, tree: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_idle(self, tree: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without the sections of phases that are not taught, where they are as by default: another default must not
         make anew what never looked at it."""
-        idle = {name for name in PHASES if name not in self.names and name in type(self).model_fields}
-        idle = {name for name in idle if getattr(self, name) == type(getattr(self, name))()}
+        others = {name: getattr(self, name) for name in PHASES if name not in {*self.names, "instruct"}}
+        idle = {name for name, section in others.items() if section == type(section)()}
         return {name: value for name, value in tree(self).items() if name not in idle}
 
     @property
