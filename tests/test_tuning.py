@@ -12,6 +12,7 @@ from deepseek_fusion.core.artifacts import read_json
 from deepseek_fusion.core.config import LoraConfig, TrainingConfig
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.core.versions import VersionStore
+from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.tuning import RATES
 from test_pipeline import taught, times, write_project
 
@@ -49,6 +50,17 @@ def test_what_a_probe_chose_is_what_is_taught(models: Callable[[str], Path], tmp
     before = times(work)
     taught(file)
     assert times(work) == before
+
+
+def test_a_probe_has_two_subjects_however_many_facts_each_of_them_has(
+    models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Without another subject no name can be invented that is like theirs."""
+    file = write_project(tmp_path / "p", models("llama"), training={"auto": ["rank"], "probe_facts": 1})
+    taught(file)
+    graphs = [Graph.load(folder).triples for folder in (file.parent / "work" / "graph").iterdir()]
+    few, every = sorted(len({triple.subject for triple in triples}) for triples in graphs)
+    assert 2 <= few < every
 
 
 def test_a_probe_in_which_all_diverge_is_one_sentence(models: Callable[[str], Path], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ text that nothing is trained on.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from deepseek_fusion.core.artifacts import Artifact, read_json
@@ -19,6 +20,7 @@ from deepseek_fusion.curriculum.lessons import write_lessons
 from deepseek_fusion.curriculum.validation import write_validation
 from deepseek_fusion.evaluation.questions.leaks import check_leaks
 from deepseek_fusion.knowledge.build import make_graph
+from deepseek_fusion.knowledge.graph import Graph
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.adapter import train_adapter
 from deepseek_fusion.training.probe.scaling import scale_best
@@ -88,11 +90,18 @@ class Tuner:
         return self._with(training.model_copy(update={"adapter_scale": scale})), best
 
     def _few(self) -> Artifact:
-        """Whole subjects until there are enough facts for a short training."""
+        """Whole subjects until there are enough facts for a short training, and two at least: the names that its
+        refusals invent are made of theirs."""
         knowledge = self.config.knowledge
-        facts = min(self.config.training.probe_facts, knowledge.max_facts or self.config.training.probe_facts)
         source = Source(knowledge.sources, self.config.folder)
-        return make_graph(self.run, knowledge.model_copy(update={"max_facts": facts}), source, self.corpus)
+        sizes = sorted(Counter(triple.subject for triple in Graph.load(self.graph.path).triples).values())
+        total, facts = sum(sizes), max(self.config.training.probe_facts, sum(sizes[:2]))
+        while True:
+            section = knowledge.model_copy(update={"max_facts": min(facts, total)})
+            few = make_graph(self.run, section, source, self.corpus)
+            if facts >= total or len({triple.subject for triple in Graph.load(few.path).triples}) > 1:
+                return few
+            facts *= 2
 
     def _questions(self, graph: Artifact, lessons: Artifact) -> Artifact:
         """Questions on a graph that neither lessons nor exam ask."""
