@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from transformers import LogitsProcessor
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import PLAIN, Language
 from deepseek_fusion.models.trees.attention import reads_trees
-from deepseek_fusion.models.trees.reading import Reading, read
+from deepseek_fusion.models.trees.reading import Reading, equal_lengths, read
 from deepseek_fusion.models.trees.writer import Answer, Choose, Writer, write_rows
 
 BATCH = 32
@@ -59,7 +58,6 @@ def write_answers(
 
 def _in_trees(language: Language, prompts: Sequence[list[int]], limit: int, choose: Choose) -> list[list[int]]:
     ends = frozenset(ends_of(language))
-    written: dict[int, list[int]] = {}
 
     def begun(reading: Reading) -> list[Answer]:
         return [
@@ -67,11 +65,8 @@ def _in_trees(language: Language, prompts: Sequence[list[int]], limit: int, choo
             for number, lines in zip(reading.rows, reading.places, strict=True)
         ]
 
-    def keep(answers: Sequence[Answer]) -> None:
-        written.update((answer.index, answer.ids) for answer in answers)
-
     readings = read(language, prompts, [len(prompt) - 1 for prompt in prompts], keep=True)
-    write_rows(Writer(language, choose), readings, begun, prompts, keep)
+    written = {answer.index: answer.ids for answer in write_rows(Writer(language, choose), readings, begun, prompts)}
     return [written[number] for number in range(len(prompts))]
 
 
@@ -81,7 +76,7 @@ def _by_library(
     ends = ends_of(language)
     drawn = {"do_sample": True, "top_k": 0, "temperature": temperature} if temperature else {"do_sample": False}
     written: dict[int, list[int]] = {}
-    for part in _alike(prompts):
+    for part in equal_lengths(prompts, BATCH):
         rows_BL = torch.tensor([prompts[number] for number in part], device=language.device)
         made: Tensor = language.model.generate(  # type: ignore[operator]
             rows_BL,
@@ -123,10 +118,3 @@ def ends_of(language: Language) -> set[int]:
     config = language.model.generation_config
     ends = config.eos_token_id if config is not None else None
     return {language.end_of_turn, *(ends if isinstance(ends, list) else [] if ends is None else [ends])}
-
-
-def _alike(prompts: Sequence[list[int]]) -> Iterator[list[int]]:
-    """Prompts of one length, at most a batch of them: padding would change what some models answer."""
-    for _, group in groupby(sorted(range(len(prompts)), key=lambda i: len(prompts[i])), lambda i: len(prompts[i])):
-        numbers = list(group)
-        yield from (numbers[first : first + BATCH] for first in range(0, len(numbers), BATCH))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from deepseek_fusion.core.errors import FusionError
 from deepseek_fusion.models.loading import PLAIN, Language
 from deepseek_fusion.models.trees.attention import reads_trees
-from deepseek_fusion.models.trees.reading import Reading, chunks, read
+from deepseek_fusion.models.trees.reading import Reading, chunks, equal_lengths, read
 from deepseek_fusion.models.trees.writer import BATCH, Answer, Writer, write_rows
 
 UNPADDED = {"deepseek_v32", "deepseek_v4"}
@@ -136,7 +135,7 @@ def surprises(language: Language, texts: Sequence[str], tokens: int, window: int
         if left <= 0:
             break
     sums = [0.0] * len(windows)
-    for indices in _equal_lengths([len(row) for row in windows]):
+    for indices in equal_lengths(windows, BATCH):
         ids_BL = torch.tensor([windows[i] for i in indices], device=language.device)
         hidden = language.hidden(ids_BL)[:, :-1].flatten(0, 1)
         losses = [
@@ -158,11 +157,6 @@ def _greedy(
 ) -> list[list[int]]:
     """Token ids of each answer, its end included; a draft that is not confirmed costs only its reading."""
     rows = [prompt + ids for prompt, ids in zip(prompts, drafts, strict=True)]
-    written: dict[int, list[int]] = {}
-
-    def keep(answers: Sequence[Answer]) -> None:
-        written.update((answer.index, answer.ids) for answer in answers)
-        advance(len(answers))
 
     def begun(reading: Reading) -> list[Answer]:
         return [
@@ -174,10 +168,13 @@ def _greedy(
     readings = read(language, rows, [len(prompt) - 1 for prompt in prompts], keep=trees)
     if trees:
         writer = Writer(language, lambda logits_MV, _: _first_choices(logits_MV, place))
-        write_rows(writer, readings, begun, prompts, keep)
+        done = write_rows(writer, readings, begun, prompts)
     else:
-        answers = [answer for reading in readings for answer in begun(reading)]
-        _generate(language, answers, prompts, keep)
+        done = _generate(language, [answer for reading in readings for answer in begun(reading)], prompts)
+    written: dict[int, list[int]] = {}
+    for answer in done:
+        written[answer.index] = answer.ids
+        advance(1)
     return [written[index] for index in range(len(prompts))]
 
 
@@ -214,22 +211,17 @@ def _ends(language: Language) -> frozenset[int]:
     return frozenset([ends] if isinstance(ends, int) else ends)
 
 
-def _generate(
-    language: Language,
-    answers: Sequence[Answer],
-    prompts: Sequence[list[int]],
-    keep: Callable[[Sequence[Answer]], None],
-) -> None:
+def _generate(language: Language, answers: Sequence[Answer], prompts: Sequence[list[int]]) -> Iterator[Answer]:
     """The same by the library, for models that read no trees: rows together that end at about the same time."""
-    keep([answer for answer in answers if answer.done])
+    yield from (answer for answer in answers if answer.done)
     left = sorted((a for a in answers if not a.done), key=lambda a: (a.limit - len(a.ids), len(prompts[a.index])))
     rows = [prompts[answer.index] + answer.ids for answer in left]
     unpadded = language.model.config.model_type in UNPADDED
-    for indices in _equal_lengths(list(map(len, rows))) if unpadded else chunks(range(len(rows)), BATCH):
+    for indices in equal_lengths(rows, BATCH) if unpadded else chunks(range(len(rows)), BATCH):
         limit = max(left[i].limit - len(left[i].ids) for i in indices)
         for i, made in zip(indices, _decode(language, [rows[i] for i in indices], limit), strict=True):
             left[i].ids = (left[i].ids + made)[: left[i].limit]
-        keep([left[i] for i in indices])
+        yield from (left[i] for i in indices)
 
 
 def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[list[int]]:
@@ -240,10 +232,3 @@ def _decode(language: Language, rows: Sequence[list[int]], limit: int) -> list[l
         ids_BL, attention_mask=mask_BL, **PLAIN, do_sample=False, max_new_tokens=limit
     )
     return [list(row) for row in made[:, width:].tolist()]
-
-
-def _equal_lengths(lengths: Sequence[int]) -> list[Sequence[int]]:
-    groups: defaultdict[int, list[int]] = defaultdict(list)
-    for index, length in enumerate(lengths):
-        groups[length].append(index)
-    return [chunk for length in sorted(groups) for chunk in chunks(groups[length], BATCH)]

@@ -4,6 +4,7 @@ head is computed only where somebody looks.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -57,6 +58,14 @@ def read(language: Language, rows: Sequence[list[int]], starts: Sequence[int], k
 def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
     """Consecutive parts of at most `size`."""
     return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def equal_lengths(rows: Sequence[Sequence[int]], size: int) -> Iterator[Sequence[int]]:
+    """Indices of rows of one length, at most `size` of them: padding would change what some models answer."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        groups[len(row)].append(index)
+    return (part for length in sorted(groups) for part in chunks(groups[length], size))
 
 
 def _read_tree(

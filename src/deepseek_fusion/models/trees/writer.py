@@ -120,28 +120,26 @@ def write_rows(
     readings: Iterator[Reading],
     begun: Callable[[Reading], list[Answer]],
     prompts: Sequence[list[int]],
-    keep: Callable[[Sequence[Answer]], None],
-) -> None:
-    """Read on while there is room for more rows, write one token in each of them otherwise.
+) -> Iterator[Answer]:
+    """Answers as they are done: read on while there is room for more rows, write one token in each of them otherwise.
 
     Args:
         readings: of the prompts, with keys and values.
         begun: answers as far as a reading tells them, a token at least.
         prompts: token ids.
-        keep: takes answers that are done.
     """
     reading = next(readings, None)
     while reading is not None or writer.answers:
         if reading is not None and len(writer.answers) < BATCH and writer.tokens < ROOM:
             answers = begun(reading)
-            keep([answer for answer in answers if answer.done])
+            yield from (answer for answer in answers if answer.done)
             open_ = [(answer, path) for answer, path in zip(answers, reading.paths, strict=True) if not answer.done]
             if open_:
                 paths = [path[: len(prompts[answer.index]) + len(answer.ids) - 1] for answer, path in open_]
                 writer.admit([answer for answer, _ in open_], reading, paths)
             reading = next(readings, None)
         else:
-            keep(writer.step())
+            yield from writer.step()
 
 
 def _states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
