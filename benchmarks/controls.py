@@ -2,7 +2,7 @@
 
 Form without knowledge: `teach` is run on the medical example with its format control on all subjects, so that two
 models learn in the same way, one from the right answers and one from the same answers dealt to other subjects. Wrong
-options are then as familiar as right ones, but for those of `numerals`. Chance is 1 / options where options are given.
+options are then as familiar as right ones. Chance is 1 / options where options are given.
 Where answers are written, it is the score of another answer of the same type, computed exactly: the mean over all
 answers that the lessons give for the relation, each taken whole and graded by the exam's own rule. Nobody keeps his own
 answer in the shuffling, so a model that learned it well can score below chance; the note then says so.
@@ -147,7 +147,7 @@ class Taught:
     def well_formed(self, item: Item, answer: str) -> bool:
         """Whether an answer is a list of names of the right type and nothing else."""
         text = answer.strip()
-        parts = re.split(r"\.\s|[。\n]", text)[0] if not item.chat else text.removesuffix(".").removesuffix("。")
+        parts = re.split(r"\.(?:\s|$)|[。\n]", text)[0] if not item.chat else text.removesuffix(".").removesuffix("。")
         names = [fold(part) for part in parts.split(SEPARATOR[self.truth.language].strip())]
         if not item.chat and parts == text and len(names) > 1:
             names.pop()

@@ -27,7 +27,7 @@ class GateConfig(Section):
     multihop: str | None = Field(default=None, description="Facts on a thing that is described, not named.")
     choice: str | None = Field(default=None, description="Facts chosen among four.")
     negation: str | None = Field(default=None, description="Facts of which the one that is not true was found.")
-    numerals: str | None = Field(default=None, description="Facts with digits chosen among near misses.")
+    numerals: str | None = Field(default=None, description="Facts with digits chosen among similar ones of others.")
     refusal: str | None = Field(default=None, description="Questions on what does not exist declined.")
     false_refusals: str | None = Field(default=None, description="Real questions declined; 0 or above.")
     forgetting: str | None = Field(default="no_worse_than -2", description="General questions answered rightly.")

@@ -21,7 +21,7 @@ SHARED_OBJECT = "a name of the answer is also a name of another answer"
 SHARED_SUBJECT = "a name of the subject is also a name of another subject"
 
 
-@stage("exam", version=8)
+@stage("exam", version=9)
 def write_exam(out: Path, section: EvaluationConfig, graph: Artifact, truth: Artifact) -> None:
     """Write `exam.jsonl` on the facts of `truth` about the subjects of `graph`, and `summary.json`.
 

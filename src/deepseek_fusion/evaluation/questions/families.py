@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
-import unicodedata
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from heapq import merge
 from typing import Literal, get_args
 
 from deepseek_fusion.evaluation.questions.phrasings import PHRASINGS, Phrasings
@@ -30,7 +30,7 @@ ABSENT: dict[Family, str] = {
     "multihop": "no thing is described by one relation and asked about by another",
     "choice": "no relation has three objects that are wrong for a subject",
     "negation": "no relation has an object that is wrong for a subject",
-    "numerals": "no object holds a digit",
+    "numerals": "no object with a digit has another that is wrong for its subject",
     "refusal": "only the exam proper asks about invented subjects",
 }
 """Why a family may have no item."""
@@ -145,14 +145,15 @@ class Questions:
                 yield self._optional(f"negation-{index}-{number}", "negation", group, answer, options, odd)
 
     def numerals(self) -> Iterator[Item]:
-        """An answer with digits against three that differ from it by little and are not true of the subject."""
-        rng = random.Random(self.seed)
+        """An answer with digits against up to three others of the relation that begin most like it, none of them true.
+
+        All of them belong to some subject: against an invented number, to have seen the right one anywhere is enough.
+        """
         for index, group in enumerate(self.asked.forward()):
-            taken = self._taken[group.anchor, group.relation]
-            for number, answer in enumerate(group.answers):
-                near = near_misses(answer, self._numbered[group.relation], rng)
-                options = [answer, *itertools.islice((name for name in near if fold(name) not in taken), DISTRACTORS)]
-                if len(options) > DISTRACTORS:
+            wrong = sorted(filter(_holds_digit, self._wrong(group)))
+            for number, answer in enumerate(group.answers if wrong else ()):
+                if _holds_digit(answer):
+                    options = (answer, *itertools.islice(nearest(answer, wrong), DISTRACTORS))
                     yield self._optional(f"numerals-{index}-{number}", "numerals", group, answer, options, answer)
 
     def refusals(self, count: int) -> Iterator[Item]:
@@ -178,14 +179,6 @@ class Questions:
         return {
             relation: {name: set(map(fold, self.whole.names_of(name))) for name in names.values()}
             for relation, names in found.items()
-        }
-
-    @cached_property
-    def _numbered(self) -> dict[str, list[str]]:
-        """The objects of each relation that hold a digit, sorted."""
-        return {
-            relation: sorted(name for name in names if any(map(str.isdecimal, name)))
-            for relation, names in self._objects.items()
         }
 
     @cached_property
@@ -223,38 +216,17 @@ class Questions:
         return Item(name, family, prompt, chat=True, facts=facts, gold=((gold,),), options=tuple(options))
 
 
-def near_misses(name: str, others: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Names that differ from `name` in little, each once: one of `others` that begins alike, one digit up or down, two
-    neighbouring digits swapped, and then any other change of one digit. None if there is no digit.
-
-    Args:
-        others: sorted names with digits; those that share the longest beginning with a name are next to it.
-    """
-    places = [place for place, character in enumerate(name) if character.isdecimal()]
-    spot = bisect(others, name)
-    beside = [other for other in others[max(0, spot - 2) : spot + 1] if fold(other) != fold(name)]
-    swaps = [place for place in places if place + 1 in places]
-    swapped = [name[:place] + name[place + 1] + name[place] + name[place + 2 :] for place in swaps]
-    changed = {size: [found for place in places for found in _changes(name, place, size)] for size in range(1, 10)}
-    for names in (swapped, *changed.values()):
-        rng.shuffle(names)
-    first = [*sorted(beside, key=lambda other: -_shared(name, other))[:1], *changed[1][:1], *swapped[:1]]
-    known = {fold(name)}
-    for found in itertools.chain(first if places else (), *changed.values()):
-        if fold(found) not in known:
-            known.add(fold(found))
-            yield found
-
-
-def _changes(name: str, place: int, size: int) -> Iterator[str]:
-    """`name` with the digit at `place` raised and lowered by `size`, in its own width."""
-    digit = unicodedata.decimal(name[place])
-    for step in (size, -size):
-        if 0 <= digit + step <= 9:
-            yield name[:place] + chr(ord(name[place]) + step) + name[place + 1 :]
+def nearest(name: str, others: Sequence[str]) -> Iterator[str]:
+    """The sorted `others`, those first that share the longest beginning with `name`."""
+    spot = bisect(others, name)  # from here on it gets shorter to both sides
+    return merge(others[:spot][::-1], others[spot:], key=lambda other: -_shared(name, other))
 
 
 def _shared(name: str, other: str) -> int:
     """How many characters two names share at the beginning."""
     alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False))
     return sum(1 for _ in alike)
+
+
+def _holds_digit(name: str) -> bool:
+    return any(map(str.isdecimal, name))
