@@ -218,6 +218,12 @@ def test_no_wrong_number_is_another_right_answer(shelf: Run, graph: Callable[...
     assert read_json(shelf.step(write_exam, SECTION, many, many).path / "summary.json")["chance"]["numerals"] < 0.5
 
 
+def test_wide_digits_are_digits_and_words_are_no_numbers(shelf: Run, graph: Callable[..., Artifact]) -> None:
+    wide = graph("痛风 | code | Ｍ１０\n哮喘 | code | Ｊ４５\nFlu | code | fever")
+    items = [item for item in exam(shelf, wide) if item.family == "numerals"]
+    assert [item.options for item in items] == [("Ｍ１０", "Ｊ４５"), ("Ｊ４５", "Ｍ１０")]
+
+
 # --- facts that no question can ask for fairly ---------------------------------------------------------------------
 
 
