@@ -122,7 +122,7 @@ class Questions:
         """One right answer against three wrong ones of the same relation, none of them true of the subject."""
         rng = random.Random(self.seed)
         for index, group in enumerate(self.asked.forward()):
-            wrong = self._wrong(group)
+            wrong = [*self._wrong(group, self._objects[group.relation])]
             if len(wrong) >= DISTRACTORS:
                 for number, answer in enumerate(group.answers):
                     options = (answer, *rng.sample(wrong, DISTRACTORS))
@@ -137,7 +137,7 @@ class Questions:
         """
         rng = random.Random(self.seed)
         for index, group in enumerate(self.asked.forward()):
-            wrong = self._wrong(group)
+            wrong = [*self._wrong(group, self._objects[group.relation])]
             for number, answer in enumerate(group.answers if wrong else ()):
                 others = [*group.answers[number + 1 :], *group.answers[:number]][: DISTRACTORS - 1]
                 odd = rng.choice(wrong)
@@ -150,11 +150,12 @@ class Questions:
         All of them belong to some subject: against an invented number, to have seen the right one anywhere is enough.
         """
         for index, group in enumerate(self.asked.forward()):
-            wrong = sorted(filter(_holds_digit, self._wrong(group)))
-            for number, answer in enumerate(group.answers if wrong else ()):
+            for number, answer in enumerate(group.answers):
                 if _holds_digit(answer):
-                    options = (answer, *itertools.islice(nearest(answer, wrong), DISTRACTORS))
-                    yield self._optional(f"numerals-{index}-{number}", "numerals", group, answer, options, answer)
+                    near = self._wrong(group, nearest(answer, self._numbered[group.relation]))
+                    options = (answer, *itertools.islice(near, DISTRACTORS))
+                    if len(options) > 1:
+                        yield self._optional(f"numerals-{index}-{number}", "numerals", group, answer, options, answer)
 
     def refusals(self, count: int) -> Iterator[Item]:
         """Questions on things that do not exist, with names as hard to tell from real ones as we can make them."""
@@ -182,6 +183,11 @@ class Questions:
         }
 
     @cached_property
+    def _numbered(self) -> dict[str, list[str]]:
+        """The objects of each relation that hold a digit, sorted."""
+        return {relation: sorted(filter(_holds_digit, names)) for relation, names in self._objects.items()}
+
+    @cached_property
     def _taken(self) -> dict[tuple[str, str], set[str]]:
         """Folded names of everything that is true of a (subject, relation), or was taught."""
         found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -189,9 +195,10 @@ class Questions:
             found[triple.subject, triple.relation].update(map(fold, self.whole.names_of(triple.object)))
         return found
 
-    def _wrong(self, group: Group) -> list[str]:
-        taken = self._taken[group.anchor, group.relation]
-        return [name for name, names in self._objects[group.relation].items() if taken.isdisjoint(names)]
+    def _wrong(self, group: Group, names: Iterable[str]) -> Iterator[str]:
+        """Those objects of the group's relation that are not true of its anchor and were not taught for it."""
+        taken, objects = self._taken[group.anchor, group.relation], self._objects[group.relation]
+        return (name for name in names if taken.isdisjoint(objects[name]))
 
     def _item(self, name: str, family: Family, graph: Graph, group: Group, template: str) -> Item:
         """A question whose answer is written: the group's answers as a list."""
