@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from deepseek_fusion.core.errors import FusionError
+from deepseek_fusion.models import source
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import find_model
 
@@ -68,6 +71,26 @@ def test_the_precision_is_one_of_two(models: Callable[[str], Path], tmp_path: Pa
     assert load_language(found, found.torch_dtype).model.dtype == found.torch_dtype
 
 
+@pytest.mark.parametrize(("half", "is_faster"), [(0.5, True), (0.9, False), (2.0, False)])
+def test_bfloat16_is_taken_where_it_is_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, half: float, is_faster: bool
+) -> None:
+    """Intel processors that have its instructions, but no tiles to multiply, take twice as long with it."""
+    rounds = itertools.count()
+
+    def seconds(left: torch.Tensor, right: torch.Tensor) -> float:
+        assert left.dtype == right.dtype
+        slow = 5.0 if next(rounds) in (0, 1, 4) else 1.0  # who else uses the machine
+        return slow * (half if left.dtype == torch.bfloat16 else 1.0)
+
+    monkeypatch.setattr(Path, "is_file", lambda self: True)
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : avx512f avx512_bf16")
+    monkeypatch.setattr(source, "_seconds", seconds)
+    assert source.multiplies_bfloat16.__wrapped__() is is_faster
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: "flags : avx2")
+    assert not source.multiplies_bfloat16.__wrapped__()
+
+
 NO_NETWORK = """
 import socket, sys
 def refused(*arguments, **options):
@@ -84,6 +107,7 @@ def test_no_network_is_asked_for_a_model_that_is_here(models: Callable[[str], Pa
     code = """
 import sys
 from pathlib import Path
+from deepseek_fusion.models import source
 from deepseek_fusion.models.loading import load_language
 from deepseek_fusion.models.source import find_model
 language = load_language(find_model(sys.argv[1], Path.cwd(), "float32"))

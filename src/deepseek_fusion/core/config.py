@@ -328,7 +328,7 @@ class Config(Section):
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="Compute precision of frozen weights; auto takes bfloat16 where the hardware has it.",
+        description="Compute precision of frozen weights; auto takes bfloat16 where it is faster.",
     )
     corpus: CorpusConfig = Field(default_factory=CorpusConfig, description="The corpus room.")
     knowledge: KnowledgeConfig = Field(description="The knowledge room.")
