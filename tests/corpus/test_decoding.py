@@ -29,6 +29,16 @@ def test_line_by_line(text: str, encoding: str) -> None:
     assert [decoder(line) for line in (b"ascii", text.encode(encoding), "é".encode())] == ["ascii", text, "é"]
 
 
+@pytest.mark.parametrize("foreign", [b"", SIMPLIFIED.encode("gb18030"), b"\0", WESTERN.encode("cp1252")])
+def test_lines_at_once_are_those_one_by_one(foreign: bytes) -> None:
+    wrong = SIMPLIFIED.encode().decode("latin-1").encode()
+    lines = [b"ascii", wrong, SIMPLIFIED.encode(), "锟斤拷".encode() * 9, foreign, b"", "é".encode(), wrong + b"\r"]
+    alone = Decoder()
+    found = Decoder().lines(b"\n".join(lines))
+    assert found == [alone(line) for line in lines]
+    assert found[1] == SIMPLIFIED
+
+
 def test_pieces_in_several_encodings() -> None:
     lines = [SIMPLIFIED.encode(), SIMPLIFIED.encode("gb18030"), SIMPLIFIED.encode()]
     assert decode(b"\r\n".join(lines)) == "\n".join([SIMPLIFIED] * 3)

@@ -97,6 +97,18 @@ def test_only_a_text_that_stays_makes_another_one_go() -> None:
         assert all(jaccard(texts[number], texts[other]) < 0.7 for other in staying if other < number)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_what_goes_by_a_text_that_goes_later_is_asked_again(seed: int) -> None:
+    generator = random.Random(seed)
+    texts = [drawn(100, generator)]
+    for _ in range(12):
+        texts.append(variant(texts[-1], 2, generator))
+    nearest, best = alike(texts, 0.7)
+    gone = best >= 0.7
+    assert gone.any()
+    assert not gone[nearest[gone]].any()
+
+
 def test_many_copies_are_all_copies_of_the_first() -> None:
     nearest, best = alike(["the same few words again and again"] * 500 + ["something else"], 0.8)
     assert nearest[1:500].tolist() == [0] * 499

@@ -31,6 +31,19 @@ def test_lines_across_blocks_and_lines_too_long(tmp_path: Path) -> None:
     assert list(opened(tmp_path, b"y" * (17 << 20)).lines()) == [(1, None)]
 
 
+def test_blocks_are_whole_lines_that_follow_each_other(tmp_path: Path) -> None:
+    lines = [b"%d" % number * 40_000 for number in range(99)] + [b"z" * (17 << 20), b"", b"b" * BLOCK, b"c"]
+    for end in (b"", b"\n"):
+        number = 1
+        for first, block in opened(tmp_path, b"\n".join(lines) + end).line_blocks():
+            assert first == number
+            assert (block is None) == (lines[number - 1][:1] == b"z")
+            found = [None] if block is None else block.split(b"\n")
+            assert all(line in (None, lines[first + place - 1]) for place, line in enumerate(found))
+            number += len(found)
+        assert number == len(lines) + 1
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_an_archive_that_unpacks_without_end(tmp_path: Path, pack: type[bytes]) -> None:
     with pytest.raises(UnreadableError, match="unpacks to more than 200 times its size, as a zip bomb does"):

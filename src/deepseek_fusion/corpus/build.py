@@ -68,7 +68,7 @@ Reading = Callable[[Shards], None]
 """Does all jobs that are not done."""
 
 
-@stage("corpus", version=7, resumable=True)  # raise it with the packaged judge, too
+@stage("corpus", version=8, resumable=True)  # raise it with the packaged judge, too
 def build_corpus(
     out: Path,
     section: CorpusConfig,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deepseek_fusion.corpus.words import Hashes, Known, Places, Words, mixed
 
 BITS = 22
 """Features are told apart by so many bits of their hash."""
+_MOST = (1 << BITS) - 1
 _BIGRAM, _TRIGRAM = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
+
+Keys = npt.NDArray[np.unsignedinteger[Any]]
 
 _GRAMMAR = (
     "a about above after again all also although am among an and any are as at be because been before being below "
@@ -25,12 +30,11 @@ _GRAMMAR = (
 
 def counted(words: Words) -> tuple[Places, Places, Places]:
     """Each feature of each text once: its number, its text, and how often it occurs there."""
-    hashes, text = _features(words)
-    keys = (text.astype(np.uint64) << np.uint64(BITS)) | (hashes >> np.uint64(64 - BITS))
-    keys.sort()
+    keys = np.sort(_features(words))
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-    keys, times = keys[first], np.diff(first, append=len(keys))
-    return (keys & np.uint64((1 << BITS) - 1)).astype(np.int64), (keys >> np.uint64(BITS)).astype(np.int64), times
+    times = np.diff(first, append=len(keys))
+    keys = keys[first]
+    return (keys & keys.dtype.type(_MOST)).astype(np.int64), (keys >> keys.dtype.type(BITS)).astype(np.int64), times
 
 
 @cache
@@ -38,10 +42,11 @@ def _grammar() -> Known:
     return Known(_GRAMMAR.split())
 
 
-def _features(words: Words) -> tuple[Hashes, Places]:
+def _features(words: Words) -> Keys:
     """Words that are neither numbers nor of grammar; of Han characters, which alone say little, pairs and triples."""
     plain = ~(words.is_han | words.is_number)
     plain[_grammar().among(words.hashes)[0]] = False
+    singles = _keys(words, words.hashes, words.text)[plain]
     # [T] whether a word and the one after it are Han and stand together
     pair = np.zeros(len(words.hashes), bool)
     pair[:-1] = words.is_han[:-1] & words.is_han[1:] & words.follows[1:] & (words.text[:-1] == words.text[1:])
@@ -50,5 +55,13 @@ def _features(words: Words) -> tuple[Hashes, Places]:
     twos, threes = np.flatnonzero(pair), np.flatnonzero(triple)
     pairs = mixed(words.hashes[twos] * _BIGRAM + words.hashes[twos + 1])
     triples = (words.hashes[threes] * _BIGRAM + words.hashes[threes + 1]) * _TRIGRAM + words.hashes[threes + 2]
-    hashes = np.concatenate((words.hashes[plain], pairs, mixed(triples)))
-    return hashes, np.concatenate((words.text[plain], words.text[twos], words.text[threes]))
+    others = (_keys(words, hashes, words.text[places]) for hashes, places in ((pairs, twos), (mixed(triples), threes)))
+    return np.concatenate((singles, *others))
+
+
+def _keys(words: Words, hashes: Hashes, text: Places) -> Keys:
+    """The number of a text and, in the last bits, that of a feature: in 32 bits if it fits, sorted in half the time."""
+    kind = np.uint32 if words.size <= 1 << 32 - BITS else np.uint64
+    first = np.left_shift(text.astype(kind), kind(BITS), dtype=kind)
+    keys: Keys = np.bitwise_or(first, (hashes >> np.uint64(64 - BITS)).astype(kind), dtype=kind)
+    return keys

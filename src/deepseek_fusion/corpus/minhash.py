@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +31,15 @@ _AT_ONCE = 4096  # pairs that are compared at a time
 _COUNTED_AT_ONCE = 512  # whose 5-grams are in memory
 _MOST = 4  # pairs of a text that are counted
 _LONGEST = 1 << 13  # 5-grams of a text; with more, similarity is told to half a hundredth
-_PROBES = 64  # at once
+_SINGLE, _PROBES = 3, 64  # turns in which one bin is asked, then so many at once
 
 
-def signatures(words: Words) -> Signatures:
-    """[N, 128] for each text and bin the smallest hash of a 5-gram that falls into it; zeros for a text of no words."""
+def signatures(words: Words, wanted: npt.NDArray[np.bool_] | None = None) -> Signatures:
+    """[N, 128] for each text and bin the smallest hash of a 5-gram that falls into it; zeros for a text of no words.
+
+    Args:
+        wanted: [N] the texts whose signatures are asked for, others are not finished; all if absent.
+    """
     fives, bits = words.fives, np.uint64(64 - TEXT_BITS - _BIN)  # by text and bin, in order
     smallest = fives[_firsts(fives >> bits)]
     cells = (smallest >> bits).astype(np.int64)
@@ -42,18 +47,28 @@ def signatures(words: Words) -> Signatures:
     full_NB = np.zeros((words.size, BINS), np.bool_)
     values_NB.reshape(-1)[cells] = smallest.astype(np.uint16)
     full_NB.reshape(-1)[cells] = True
-    rows, bins = np.nonzero(~full_NB & full_NB.any(1, keepdims=True))
-    probe, more = 0, 1
+    asks_N1 = full_NB.any(1, keepdims=True)
+    if wanted is not None:
+        asks_N1 &= wanted[:, None]
+    rows, bins = np.nonzero(~full_NB & asks_N1)
+    probe = 0
     while len(rows):
-        # An empty bin borrows from a full one, by its own number alone; the fewer still ask, the more at once
-        probes = np.arange(probe, probe + more)[:, None]
-        chosen_PK = (mixed((bins + BINS * probes).astype(np.uint64)) % BINS).astype(np.int64)
+        # An empty bin borrows from a full one, by its own number alone; where most are empty, it asks many at once
+        chosen_PK = _asked(probe, 1 if probe < _SINGLE else _PROBES)[:, bins]
         full_PK = full_NB.reshape(-1).take(rows * BINS + chosen_PK)
-        first, found = full_PK.argmax(0), full_PK.any(0)
-        chosen = chosen_PK[first, np.arange(len(rows))][found]
-        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen]
-        rows, bins, probe, more = rows[~found], bins[~found], probe + more, min(2 * more, _PROBES)
+        first = full_PK.argmax(0)
+        places = np.arange(len(rows))
+        found, chosen = full_PK[first, places], chosen_PK[first, places]
+        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen[found]]
+        rows, bins, probe = rows[~found], bins[~found], probe + len(chosen_PK)
     return values_NB
+
+
+@cache
+def _asked(probe: int, more: int) -> Places:
+    """[P, 128] the bins that each bin asks in its next turns."""
+    turns = np.arange(probe, probe + more)[:, None]
+    return (mixed((np.arange(BINS) + BINS * turns).astype(np.uint64)) % BINS).astype(np.int64)
 
 
 def shingles(words: Words) -> list[Hashes]:
@@ -83,10 +98,11 @@ def near_duplicates(signatures_NB: Signatures, threshold: float, shingles_of: Sh
         shingles_of: asked for texts of pairs near the threshold.
     """
     nearest, best = np.full(len(signatures_NB), -1), np.zeros(len(signatures_NB))
-    staying = np.arange(len(signatures_NB))
+    stays = np.ones(len(signatures_NB), bool)
     counting = _Counting(threshold, shingles_of)
     while True:
         # What one round takes away is no candidate in the next, which may find others for what is left.
+        staying = np.flatnonzero(stays)
         texts, others, scores = _compared(signatures_NB, staying, _rows(threshold))
         scores = counting.settled(staying[texts], staying[others], scores)
         goes = np.zeros(len(staying), bool)
@@ -97,9 +113,14 @@ def near_duplicates(signatures_NB: Signatures, threshold: float, shingles_of: Sh
         rank = rank[~goes[others[rank]]]
         nearest[staying], best[staying] = -1, 0
         nearest[staying[texts[rank]]], best[staying[texts[rank]]] = staying[others[rank]], scores[rank]  # the last wins
+        stays[staying[goes]] = False
         if not goes.any():
-            return nearest, best
-        staying = staying[~goes]
+            # What went by a text that itself went in a later round is asked again; as pairs are of a text and earlier
+            # ones, the first texts are settled first, and this ends
+            back = ~stays & ~stays[nearest]
+            if not back.any():
+                return nearest, best
+            stays |= back
 
 
 def _compared(signatures_NB: Signatures, staying: Places, rows: int) -> tuple[Places, Places, Scores]:

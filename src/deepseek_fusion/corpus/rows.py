@@ -24,7 +24,7 @@ from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, Repetitive, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
 from deepseek_fusion.corpus.filters.semantic import Incoherent, Judged, Mismatch, probabilities
-from deepseek_fusion.corpus.minhash import BINS, Signatures
+from deepseek_fusion.corpus.minhash import BINS, Signatures, signatures
 from deepseek_fusion.corpus.personal import Mask
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.formats.fhir import Patients
@@ -204,7 +204,7 @@ def _kept(
         "characters": batch.words.visible[kept],
         "masked": [json.dumps(masked[number]) if masked[number] else None for number in numbers],
         "digest": [batch.digests[number] for number in numbers],
-        "signature": _binary(batch.signatures[kept]),
+        "signature": _binary(signatures(batch.words, kept)[kept]),
         "features": _features(batch, kept) if has_domain else None,
         "repetition": batch.repetition[kept],
         "probability": sure[kept],

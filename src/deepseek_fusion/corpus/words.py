@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
-from itertools import pairwise
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -28,16 +28,18 @@ Table = npt.NDArray[np.uint8]
 TEXT_BITS = 16
 """More texts than any batch has."""
 
-_BETWEEN = "\x1e"  # record separator: no folded text holds it
+_BETWEEN = 0x1E  # record separator: no folded text holds it
 _SPACE = 0x20
 _BEYOND = 0x10000  # what lies there is folded text by text
+_KIND = np.uint32(24)  # bits of a code point, after which those of its kind begin
 _CHANGING = ((0, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xF900, _BEYOND))  # the others are Han and Hangul
 _UNKNOWN, _CONTEXT = np.uint32(0xFFFFFFFE), np.uint32(0xFFFFFFFF)
 _LAST = 0x40000  # no letter lies beyond
 _LETTER, _HAN_CHARACTER, _DIGIT = 1, 2, 3
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-_LONGEST = 64  # characters of a word that are told apart by their place
-_SPAN = 1 << 15  # characters whose sums fit into the cache
+_AT_ONCE = 4  # characters of 16 bits that a number holds
+_LONGEST = 64  # characters of a word that are hashed side by side with other words
+_POWERS = np.multiply.accumulate(np.full(_LONGEST // _AT_ONCE - 1, _BASE))
 
 
 class Words:
@@ -51,18 +53,17 @@ class Words:
         is_han: [T] whether a word is a Han character.
         is_number: [T] whether it begins with a digit.
         follows: [T] whether nothing stands between it and the word before.
-        codes: the code points of all texts as words were looked for in them, one between each two.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.size = len(texts)
         self._raw, self._ends = _written(texts)
-        self.codes, self.visible = _folded(texts, self._raw, self._ends)
-        kind = kinds().take(self.codes, mode="clip")
-        starts, ends = _borders(kind)
-        self._borders = np.append(np.flatnonzero(self.codes == ord(_BETWEEN)), len(self.codes))[: self.size]
-        self._kind = kind
-        self.hashes = hashes_of(self.codes, starts, ends)
+        folded, self._borders, self.visible = _folded(texts, self._raw, self._ends)
+        self._kind = kind = (folded >> _KIND).astype(np.uint8)
+        self._codes = folded & ((np.uint32(1) << _KIND) - np.uint32(1))  # one between each two texts
+        self._narrow = _narrow(self._codes)
+        starts, ends = _word_borders(kind)
+        self.hashes = _hashes(self._codes, self._narrow, starts, ends)
         self.counts: Places = _counted(starts, self._borders)
         self.text: Places = np.repeat(np.arange(self.size), self.counts)
         first = kind[starts]
@@ -71,9 +72,20 @@ class Words:
         self.follows[1:] = starts[1:] == ends[:-1] + 1
 
     @cached_property
-    def folded(self) -> list[str]:
-        """The texts as words were looked for in them."""
-        return self.codes.tobytes().decode("utf-32-le", "surrogatepass").split(_BETWEEN) if self.size else []
+    def folded(self) -> list[bytes]:
+        """The texts as words were looked for in them, in UTF-16."""
+        content = memoryview(self._narrow.tobytes())
+        texts = [bytes(content[2 * first : 2 * stop]) for first, stop in self._spans]
+        for number in np.unique(np.searchsorted(self._borders, np.flatnonzero(self._codes >= _BEYOND))).tolist():
+            first, stop = self._spans[number]
+            texts[number] = _text(self._codes[first:stop]).encode("utf-16-le", "surrogatepass")
+        return texts
+
+    @cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        """Where each folded text begins and ends."""
+        ends = self._borders.tolist()
+        return list(zip([0, *(end + 1 for end in ends)], ends, strict=False))
 
     @property
     def lengths(self) -> Places:
@@ -87,20 +99,26 @@ class Words:
         return found
 
     def numbered(self, characters: Table, kinds: int) -> Places:
-        """[N, K] how many characters with each number of a table, from 1 to K, a folded text has."""
-        number = characters.take(self.codes, mode="clip")
-        places = np.flatnonzero(number > 0)
+        """[N, K] how many characters with each number of a table, from 1 to K, a folded text has; none is Han."""
+        lowest = np.flatnonzero(characters)[0]
+        places = np.flatnonzero((self._codes >= lowest) & (self._kind != _HAN_CHARACTER))
+        number = characters.take(self._codes[places], mode="clip")
+        places, number = places[number > 0], number[number > 0]
         text = np.searchsorted(self._borders, places)
-        return np.bincount(text * kinds + number[places] - 1, minlength=self.size * kinds).reshape(self.size, kinds)
+        return np.bincount(text * kinds + number - 1, minlength=self.size * kinds).reshape(self.size, kinds)
 
     @cached_property
     def languages(self) -> list[Language]:
         """What `language_of` says of each text."""
         if not self.size:
             return []
-        letters = _sums(self._kind == _LETTER, self._borders)
         han = np.bincount(self.text[self.is_han], minlength=self.size)
-        return ["zh" if is_han else "en" for is_han in han * LETTERS_PER_HAN > letters]
+        found: list[Language] = ["en"] * self.size
+        for number in np.flatnonzero(han).tolist():
+            first, stop = self._spans[number]
+            if han[number] * LETTERS_PER_HAN > np.count_nonzero(self._kind[first:stop] == _LETTER):
+                found[number] = "zh"
+        return found
 
     @cached_property
     def fives(self) -> Hashes:
@@ -112,7 +130,7 @@ class Words:
 
     def grams(self, length: int) -> tuple[Hashes, Places]:
         """Hashes of all runs of so many words, and the text of each; a shorter text is one run as a whole."""
-        total, ends = mixed(self.hashes), np.cumsum(self.counts)
+        total, ends = self.hashes.copy(), np.cumsum(self.counts)
         is_run = np.ones(len(total), np.bool_)
         for step in range(1, length):
             total *= _BASE
@@ -121,7 +139,7 @@ class Words:
         short = (self.counts > 0) & (self.counts < length)
         counts, starts = self.counts[short], (ends - self.counts)[short]
         is_run[starts] = True
-        total[starts] = mixed(self.hashes[starts])
+        total[starts] = self.hashes[starts]
         for step in range(1, length):
             total[starts] *= _BASE
             goes_on = counts > step
@@ -173,41 +191,51 @@ def _written(texts: Sequence[str]) -> tuple[Codes, Places]:
     return raw, np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1) - 1
 
 
-def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Places]:
-    """The code points of `fold` of each text, one between each two, and how many of a text are no spaces before."""
+def _text(codes: Codes) -> str:
+    return codes.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _folded(texts: Sequence[str], raw: Codes, ends: Places) -> tuple[Codes, Places, Places]:
+    """The code points of `fold` of each text with their kinds, one between each two; where each text ends; and how many
+    of a text are no spaces before."""
     table = _foldings()
     codes = table.take(raw, mode="clip")
-    unknown = np.unique(raw[codes == _UNKNOWN])
-    if len(unknown):
+    if len(rare := np.flatnonzero(codes >= _UNKNOWN)):
+        unknown = np.unique(raw[rare[codes[rare] == _UNKNOWN]])
         table[unknown] = [_folding(chr(code)) for code in unknown.tolist()]
-        codes = table.take(raw, mode="clip")
-    codes[ends[:-1]] = ord(_BETWEEN)
-    is_space = codes == _SPACE
-    visible = np.diff(ends, prepend=-1) - 1 - _sums(is_space, ends)
-    rest = 0
-    parts: list[Codes] = []
-    for number in np.unique(np.searchsorted(ends, np.flatnonzero(codes == _CONTEXT))).tolist():
-        parts += (codes[rest : ends[number - 1] + 1 if number else 0], _written([fold(texts[number])])[0])
-        visible[number] = sum(map(len, texts[number].split()))
-        rest = ends[number]
-    if parts:
-        codes = np.concatenate((*parts, codes[rest:]))
-        is_space = codes == _SPACE
+        codes[rare] = table.take(raw[rare], mode="clip")
+        rare = rare[codes[rare] == _CONTEXT]
+    codes[ends[:-1]] = _BETWEEN
+    visible = np.diff(ends, prepend=-1) - 1 - _counted(np.flatnonzero(codes == _SPACE), ends)
+    if len(rare):
+        rest = 0
+        parts: list[Codes] = []
+        lengths = np.diff(ends, prepend=-1)
+        for number in np.unique(np.searchsorted(ends, rare)).tolist():
+            part = _written([fold(texts[number])])[0]
+            part = part | (kinds().take(part, mode="clip").astype(np.uint32) << _KIND)
+            parts += (codes[rest : ends[number - 1] + 1 if number else 0], part)
+            visible[number] = sum(map(len, texts[number].split()))
+            rest, lengths[number] = ends[number], len(part) + 1
+        codes, ends = np.concatenate((*parts, codes[rest:])), np.cumsum(lengths) - 1
     # Of spaces that follow each other the first stays, unless it begins or ends a text
-    is_gap = is_space | (codes == ord(_BETWEEN))
-    goes = is_space.copy()
-    goes[1:] &= is_gap[:-1]
-    codes = codes[~goes]  # whose runs are copied as they are, as `compress` does not
-    lasts = np.append(np.flatnonzero(codes == ord(_BETWEEN)), len(codes)) - 1
-    lasts = lasts[lasts >= 0]
-    lasts = lasts[codes[lasts] == _SPACE]
-    return np.delete(codes, lasts) if len(lasts) else codes, visible
+    spaces = np.flatnonzero(codes == _SPACE)
+    before = codes[spaces - 1]
+    codes, ends = _without(codes, ends, spaces[(before == _SPACE) | (before == _BETWEEN) | (spaces == 0)])
+    lasts = ends[np.diff(ends, prepend=-1) > 1] - 1
+    return *_without(codes, ends, lasts[codes[lasts] == _SPACE]), visible
+
+
+def _without(codes: Codes, ends: Places, places: Places) -> tuple[Codes, Places]:
+    """What is left when the codes at some places go, and where texts end then."""
+    return (np.delete(codes, places), ends - np.searchsorted(places, ends)) if len(places) else (codes, ends)
 
 
 @cache
 def _foldings() -> Codes:
     """[65537] `_folding` of each code point, `_UNKNOWN` until it is met."""
     table = np.arange(_BEYOND + 1, dtype=np.uint32)
+    table |= kinds()[: _BEYOND + 1].astype(np.uint32) << _KIND
     for first, stop in _CHANGING:
         table[first:stop] = _UNKNOWN
     table[_BEYOND] = _CONTEXT
@@ -215,14 +243,15 @@ def _foldings() -> Codes:
 
 
 def _folding(character: str) -> int:
-    """`fold` of a character; of one that becomes several, or depends on those before it, `_CONTEXT`."""
+    """`fold` of a character, with its kind; of one that becomes several, or depends on those before it, `_CONTEXT`."""
     folded = unicodedata.normalize("NFKC", character)
     if len(folded) != 1 or folded in _composing() or unicodedata.combining(folded):
         return int(_CONTEXT)
     folded = folded.casefold()
     if len(folded) != 1 or folded.isspace() != character.isspace():
         return int(_CONTEXT)
-    return _SPACE if folded.isspace() else ord(folded)
+    code = _SPACE if folded.isspace() else ord(folded)
+    return code | int(kinds()[code]) << int(_KIND)
 
 
 @cache
@@ -239,65 +268,45 @@ def _counted(places: Places, ends: Places) -> Places:
     return np.diff(np.searchsorted(places, ends), prepend=0)
 
 
-def _sums(marks: npt.NDArray[np.bool_], ends: Places) -> Places:
-    """[N] how many marks each text has."""
-    if not len(ends):
-        return np.zeros(0, np.int64)
-    starts = np.append(0, ends[:-1] + 1)
-    return np.add.reduceat(np.append(marks, False).view(np.int8), starts, dtype=np.int64)  # the last may be empty
-
-
-def _borders(kind: npt.NDArray[np.uint8]) -> tuple[Places, Places]:
+def _word_borders(kind: Table) -> tuple[Places, Places]:
     """Where words start and end: a Han character is a word, other letters stand together."""
-    before = np.concatenate((np.zeros(1, np.uint8), kind[:-1]))
-    after = np.concatenate((kind[1:], np.zeros(1, np.uint8)))
-    is_han, is_in = kind == _HAN_CHARACTER, kind > 0
-    is_start = is_in & (is_han | (before == 0) | (before == _HAN_CHARACTER))
-    is_end = is_in & (is_han | (after == 0) | (after == _HAN_CHARACTER))
+    is_han, is_letter = kind == _HAN_CHARACTER, (kind & _LETTER).view(np.bool_)  # digits are odd, too
+    is_start, is_end = is_letter.copy(), is_letter.copy()
+    is_start[1:] &= ~is_letter[:-1]
+    is_end[:-1] &= ~is_letter[1:]
+    is_start |= is_han
+    is_end |= is_han
     return np.flatnonzero(is_start), np.flatnonzero(is_end)
 
 
-def hashes_of(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
-    """A polynomial of the characters of each word.
+def _narrow(codes: Codes) -> npt.NDArray[np.uint16]:
+    """The code points in 16 bits; those beyond are taken for others, by all of their bits."""
+    narrow = codes.astype(np.uint16)
+    beyond = np.flatnonzero(codes >= _BEYOND)
+    narrow[beyond] ^= (codes[beyond] >> np.uint32(16)).astype(np.uint16) * np.uint16(_BASE & np.uint64(0xFFFF))
+    return narrow
 
-    It is the difference of two sums over all characters so far, divided by the power that the word begins with.
-    """
-    hashes = np.zeros(len(starts), np.uint64)
-    powers, inverses = _powers()
-    lasts = np.minimum(ends, starts + _LONGEST - 1)
-    parts = np.searchsorted(starts, np.arange(0, len(codes) + _SPAN, _SPAN))
-    for number, (first, stop) in enumerate(pairwise(parts.tolist())):
-        begin = number * _SPAN
-        letters = codes[begin : begin + _SPAN + _LONGEST].astype(np.uint64)
-        letters += np.uint64(1)
-        letters *= powers[: len(letters)]
-        sums = np.zeros(len(letters) + 1, np.uint64)
-        np.cumsum(letters, out=sums[1:])
-        begins = starts[first:stop] - begin
-        hashes[first:stop] = (sums[lasts[first:stop] + 1 - begin] - sums[begins]) * inverses[begins]
-    is_long = ends > lasts
-    hashes[is_long] = _long_hashes(codes, starts[is_long], ends[is_long])
+
+def _hashes(codes: Codes, narrow: npt.NDArray[np.uint16], starts: Places, ends: Places) -> Hashes:
+    """A polynomial of the characters of each word, four at a time."""
+    padded = np.append(narrow, np.zeros(_AT_ONCE, np.uint16))
+    # [C] each character and those after it
+    fours = np.ascontiguousarray(np.ndarray((len(narrow),), np.uint64, padded, strides=(padded.itemsize,)))
+    lengths = ends - starts + 1
+    hashes = _first(fours.take(starts), lengths)
+    longer = np.flatnonzero(lengths > _AT_ONCE)
+    for place, power in zip(range(_AT_ONCE, _LONGEST, _AT_ONCE), _POWERS, strict=True):
+        hashes[longer] += _first(fours.take(starts[longer] + place), lengths[longer] - place) * power
+        longer = longer[lengths[longer] > place + _AT_ONCE]
+    for number in longer.tolist():
+        word = codes[starts[number] : ends[number] + 1].tobytes()
+        hashes[number] = int.from_bytes(blake2b(word, digest_size=8).digest(), "little")
     return mixed(hashes)
 
 
-def _long_hashes(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
-    """The same of words with more characters than are told apart by their place."""
-    if not len(starts):
-        return np.zeros(0, np.uint64)
-    lengths = ends - starts + 1
-    offsets = np.cumsum(lengths) - lengths
-    within = np.arange(lengths.sum()) - np.repeat(offsets, lengths)
-    letters = codes[np.repeat(starts, lengths) + within].astype(np.uint64) + np.uint64(1)
-    return np.add.reduceat(letters * _powers()[0][within % _LONGEST], offsets)
-
-
-@cache
-def _powers() -> tuple[Hashes, Hashes]:
-    """The powers of the base from the first, and those of its inverse from the zeroth."""
-    powers = np.full(_SPAN + _LONGEST, _BASE)
-    inverses = np.full(_SPAN + _LONGEST, pow(int(_BASE), -1, 1 << 64), np.uint64)
-    inverses[0] = 1
-    return np.multiply.accumulate(powers), np.multiply.accumulate(inverses)
+def _first(fours: Hashes, lengths: Places) -> Hashes:
+    """The first characters of each four, so many as there are."""
+    return fours << (np.uint64(16) * (_AT_ONCE - np.minimum(lengths, _AT_ONCE)).astype(np.uint64))
 
 
 @cache

@@ -5,7 +5,7 @@ import pytest
 from deepseek_fusion.corpus.documents import Document
 from deepseek_fusion.corpus.filters.base import Batch
 from deepseek_fusion.corpus.filters.duplicates import ExactDuplicate, NearDuplicate
-from deepseek_fusion.corpus.minhash import shingles
+from deepseek_fusion.corpus.minhash import shingles, signatures
 
 ENGLISH = "Gout is a painful disease of the joints that is caused by crystals of uric acid in the blood. " * 3
 CHINESE = "痛风是一种由单钠尿酸盐沉积所致的晶体相关性关节病，与嘌呤代谢紊乱及尿酸排泄减少直接相关。" * 3
@@ -24,7 +24,9 @@ def test_near_duplicates_name_the_first(text: str, change: tuple[str, str]) -> N
     texts = [text, text.replace(*change, 1), "".join(sorted(text))]
     batch = Batch([Document(f"{number}.txt", each) for number, each in enumerate(texts)])
     grams = shingles(batch.words)
-    near = NearDuplicate(batch.signatures, batch.places, 0.5, lambda numbers: (grams[number] for number in numbers))
+    near = NearDuplicate(
+        signatures(batch.words), batch.places, 0.5, lambda numbers: (grams[number] for number in numbers)
+    )
     first, second, third = near.reasons(batch)
     assert first is None
     assert third is None

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
+from hashlib import sha256
 from typing import ClassVar
 
 import numpy as np
@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from deepseek_fusion.corpus.documents import Document, Level, Rejected
 from deepseek_fusion.corpus.features import counted
-from deepseek_fusion.corpus.minhash import Signatures, signatures
 from deepseek_fusion.corpus.words import TEXT_BITS, Places, Words
 from deepseek_fusion.knowledge.language import Language
 
+_DIGEST = 16  # bytes
 _FEWEST = 20  # 5-grams: below, one repeated line is the half of a text
 
 
@@ -79,7 +79,7 @@ class Batch:
     @cached_property
     def digests(self) -> list[bytes]:
         """Equal for texts that differ in case, width of characters and spaces at most."""
-        return [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in self.words.folded]
+        return [sha256(text).digest()[:_DIGEST] for text in self.words.folded]
 
     @cached_property
     def languages(self) -> list[Language]:
@@ -90,11 +90,6 @@ class Batch:
     def features(self) -> tuple[Places, Places, Places]:
         """Each feature of each text once: its number, its text, and how often it occurs there."""
         return counted(self.words)
-
-    @cached_property
-    def signatures(self) -> Signatures:
-        """[N, 128] for the estimate of how similar two texts are."""
-        return signatures(self.words)
 
 
 @dataclass(frozen=True)

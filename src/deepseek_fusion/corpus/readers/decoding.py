@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain
+from typing import AnyStr
 
 from deepseek_fusion.core.errors import missing
 
@@ -13,7 +16,8 @@ _CONTINUED = "[\x80-\xbfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…
 _MOJIBAKE = re.compile(rf"[ÂÃÄÅÎÏÐÑ]{_CONTINUED}|[à-ï]{_CONTINUED}{{2}}|[ð-ô]{_CONTINUED}{{3}}|锟斤拷|烫烫烫|\ufffd+")
 SUSPECT = re.compile("[ÂÃÄÅÎÏÐÑà-ô锟烫\ufffd]")
 """How each trace of a wrong encoding begins."""
-_TRACES = (b"\xc3", "锟".encode(), "烫".encode(), "\ufffd".encode(), b"\0")  # with which each of them, and NUL, begins
+_LATIN, _LOST = b"\xc3", "锟烫\ufffd"
+_TRACES = (_LATIN, *(character.encode() for character in _LOST), b"\0")  # with which each of them, and NUL, begins
 _MOST = 0.01  # of all characters
 
 
@@ -22,6 +26,21 @@ class Decoder:
 
     def __init__(self) -> None:
         self.encoding: str | None = None
+
+    def lines(self, block: bytes) -> list[str | None]:
+        """The text of each line of a block, None for binary data.
+
+        Raises:
+            FusionError: as for one line.
+        """
+        text = None if b"\0" in block else _strict(block, "utf-8")
+        if text is None:
+            return [*map(self, block.split(b"\n"))]
+        lines = text.split("\n")
+        traced = chain(_holding(_LATIN, block, b"\n"), *(_holding(trace, text, "\n") for trace in _LOST))
+        for number in set(traced):
+            lines[number] = repaired(lines[number])
+        return [*lines]
 
     def __call__(self, line: bytes) -> str | None:
         """None for binary data.
@@ -41,6 +60,15 @@ class Decoder:
                 self.encoding = _guess(line)
                 text = self.encoding and _strict(line, self.encoding)
         return None if text is None or "\0" in text else repaired(text)
+
+
+def _holding(trace: AnyStr, block: AnyStr, end: AnyStr) -> Iterator[int]:
+    """The numbers of the lines of a block that have a trace in them."""
+    number, rest = 0, 0
+    while rest >= 0 and (place := block.find(trace, rest)) >= 0:
+        number += block.count(end, rest, place)
+        yield number
+        rest = block.find(end, place)
 
 
 def decode(data: bytes) -> str | None:

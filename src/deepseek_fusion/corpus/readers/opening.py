@@ -92,18 +92,33 @@ class Opened:
 
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """Each line with its number, without its end; None for one that is too long."""
-        number, rest, is_long = 0, b"", False
+        for first, block in self.line_blocks():
+            if block is None:
+                yield first, None
+            else:
+                for number, line in enumerate(block.split(b"\n"), first):
+                    yield number, line.removesuffix(b"\r")
+
+    def line_blocks(self) -> Iterator[tuple[int, bytes | None]]:
+        """Lines that follow each other, many at a time, with the number of the first; None for one that is too long."""
+        number, rest, is_long = 1, b"", False
         for block in self.narrow():
-            first, *others = (rest + block).split(b"\n")
-            rest = first
-            for line in others:
-                number += 1
-                yield number, None if is_long else rest.removesuffix(b"\r")
-                rest, is_long = line, False
+            lines, end, last = block.rpartition(b"\n")
+            if not end:
+                rest += last
+            elif is_long:
+                yield number, None
+                _, end, lines = lines.partition(b"\n")
+                if end:
+                    yield number + 1, lines
+                number, rest, is_long = number + 1 + len(end) + lines.count(b"\n"), last, False
+            else:
+                yield number, (lines := rest + lines)
+                number, rest = number + 1 + lines.count(b"\n"), last
             if len(rest) > MOST_LINE:
                 rest, is_long = b"", True
         if rest or is_long:
-            yield number + 1, None if is_long else rest.removesuffix(b"\r")
+            yield number, None if is_long else rest
 
     def _raw(self) -> BinaryIO:
         if not self.path.is_file():  # a pipe would be waited on for ever

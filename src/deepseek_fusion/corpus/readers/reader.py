@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from deepseek_fusion.corpus.documents import Document, Rejected
@@ -35,8 +36,11 @@ class Fields:
 
     def metadata(self, row: Mapping[str, Any]) -> dict[str, str]:
         """The fields to keep, as text, of a row that has them; question and answer always."""
-        names = dict.fromkeys((*self.keep, self.question, self.answer))
-        return {name: str(row[name]) for name in names if row.get(name) not in (None, "")}
+        return {name: str(row[name]) for name in self._kept if row.get(name) not in (None, "")}
+
+    @cached_property
+    def _kept(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.keep, self.question, self.answer)))
 
     def missing_in(self, names: Sequence[str]) -> str | None:
         """What to say of a table with these columns if no row of it can be a document."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from deepseek_fusion.corpus.words import Hashes, Places, hashes_of, kinds, mixed
+from deepseek_fusion.corpus.words import Hashes, Places, kinds, mixed
 
 BUCKETS = 1 << 16
 """Rows of the table of embeddings; what falls into the same row is not told apart."""
@@ -25,6 +26,9 @@ _LETTER, _HAN, _DIGIT, _MARK = 1, 2, 3, 4
 _BEGIN, _END, _SHAPE, _STEM = (np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64) for salt in (3, 5, 7, 11))
 _STEM_LETTERS = 5
 _LONGEST = 12  # tokens longer than this have one shape
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_TOLD_APART = 64  # characters of a token whose place counts
+_SPAN = 1 << 15  # characters whose sums fit into the cache
 
 Ids = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -71,15 +75,15 @@ class Tokens:
         self._number(lower, starts, ends, lower[ends] != codes[ends])
 
     def _number(self, lower: npt.NDArray[np.uint32], starts: Places, ends: Places, all_capital: Flags) -> None:
-        whole = hashes_of(lower, starts, ends)
+        whole = _hashes(lower, starts, ends)
         follows = np.zeros(len(starts), bool)
         if len(starts):
             follows[1:] = self.is_han[1:] & self.is_han[:-1] & (starts[1:] == ends[:-1] + 1)
         pair = np.zeros(len(starts), np.uint64)  # with the character before
         pair[1:] = np.where(follows[1:], mixed(whole[:-1] * _BEGIN + whole[1:]), np.uint64(0))
         after = np.append(pair[1:], np.uint64(0))[: len(pair)]
-        begin = hashes_of(lower, starts, np.minimum(starts + 2, ends)) * _BEGIN
-        end = hashes_of(lower, np.maximum(ends - 2, starts), ends) * _END
+        begin = _hashes(lower, starts, np.minimum(starts + 2, ends)) * _BEGIN
+        end = _hashes(lower, np.maximum(ends - 2, starts), ends) * _END
         length = np.minimum(ends - starts + 1, _LONGEST)
         shape = (
             self.is_han + 2 * self.is_digit + 4 * self.is_capital + 8 * all_capital + 16 * self.is_word + 32 * length
@@ -87,7 +91,7 @@ class Tokens:
         rows = [whole, np.where(self.is_han, after, begin), np.where(self.is_han, pair, end)]
         rows.append((shape.astype(np.uint64) + np.uint64(1)) * _SHAPE)
         self.ids: Ids = np.stack([mixed(row) % np.uint64(BUCKETS) for row in rows], axis=1).astype(np.int64)
-        stem = mixed(hashes_of(lower, starts, np.minimum(starts + _STEM_LETTERS - 1, ends)) ^ _STEM)
+        stem = mixed(_hashes(lower, starts, np.minimum(starts + _STEM_LETTERS - 1, ends)) ^ _STEM)
         alone = self.is_han & (pair == 0) & (after == 0)
         first = np.where(self.is_han & ~alone, after, stem)
         second = np.where(self.is_han & ~alone, pair, np.uint64(0))
@@ -133,3 +137,46 @@ def _spaces() -> npt.NDArray[np.uint32]:
 @cache
 def _stops() -> npt.NDArray[np.uint32]:
     return np.array([ord(mark) for mark in f".!?。;{_LINE}"], np.uint32)
+
+
+def _hashes(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
+    """A polynomial of the characters of each token, which the packaged judge was trained with.
+
+    It is the difference of two sums over all characters so far, divided by the power that the token begins with.
+    """
+    hashes = np.zeros(len(starts), np.uint64)
+    powers, inverses = _powers()
+    lasts = np.minimum(ends, starts + _TOLD_APART - 1)
+    parts = np.searchsorted(starts, np.arange(0, len(codes) + _SPAN, _SPAN))
+    for number, (first, stop) in enumerate(pairwise(parts.tolist())):
+        begin = number * _SPAN
+        letters = codes[begin : begin + _SPAN + _TOLD_APART].astype(np.uint64)
+        letters += np.uint64(1)
+        letters *= powers[: len(letters)]
+        sums = np.zeros(len(letters) + 1, np.uint64)
+        np.cumsum(letters, out=sums[1:])
+        begins = starts[first:stop] - begin
+        hashes[first:stop] = (sums[lasts[first:stop] + 1 - begin] - sums[begins]) * inverses[begins]
+    is_long = ends > lasts
+    hashes[is_long] = _long_hashes(codes, starts[is_long], ends[is_long])
+    return mixed(hashes)
+
+
+def _long_hashes(codes: npt.NDArray[np.uint32], starts: Places, ends: Places) -> Hashes:
+    """The same of tokens with more characters than are told apart by their place."""
+    if not len(starts):
+        return np.zeros(0, np.uint64)
+    lengths = ends - starts + 1
+    offsets = np.cumsum(lengths) - lengths
+    within = np.arange(lengths.sum()) - np.repeat(offsets, lengths)
+    letters = codes[np.repeat(starts, lengths) + within].astype(np.uint64) + np.uint64(1)
+    return np.add.reduceat(letters * _powers()[0][within % _TOLD_APART], offsets)
+
+
+@cache
+def _powers() -> tuple[Hashes, Hashes]:
+    """The powers of the base from the first, and those of its inverse from the zeroth."""
+    powers = np.full(_SPAN + _TOLD_APART, _BASE)
+    inverses = np.full(_SPAN + _TOLD_APART, pow(int(_BASE), -1, 1 << 64), np.uint64)
+    inverses[0] = 1
+    return np.multiply.accumulate(powers), np.multiply.accumulate(inverses)

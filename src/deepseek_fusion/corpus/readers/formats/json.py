@@ -24,18 +24,20 @@ class LinesReader(Reader):
     def read(self, file: Opened) -> Reading:
         """Line by line; one that is no JSON is rejected."""
         records, decoder = Records(file.name, self.fields), Decoder()
-        for number, data in file.lines():
-            if data is None:
-                yield unread(file.name, number, f"a line of more than {MOST_LINE >> 20} MB")
+        for first, block in file.line_blocks():
+            if block is None:
+                yield unread(file.name, first, f"a line of more than {MOST_LINE >> 20} MB")
                 continue
-            text = decoder(data)
-            if text is None:
-                yield unread(file.name, number, "not text in any known encoding", ascii(data[:40])[2:-1])
-            elif text.strip():
+            for number, text in enumerate(decoder.lines(block), first):
+                if text is None:
+                    data = block.split(b"\n")[number - first]
+                    yield unread(file.name, number, "not text in any known encoding", ascii(data[:40])[2:-1])
+                    continue
                 try:
                     value = json.loads(text)
                 except (ValueError, RecursionError) as error:
-                    yield unread(file.name, number, f"not JSON ({error})", text)
+                    if text.strip():
+                        yield unread(file.name, number, f"not JSON ({error})", text)
                 else:
                     yield from records.documents(value, number)
         yield from records.without_text()
