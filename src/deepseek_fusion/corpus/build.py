@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow
@@ -60,6 +61,7 @@ DOCUMENT = pyarrow.schema(
 )
 """A row of `documents.parquet` and `held_out.parquet`: metadata is JSON, and the scores are those of the filters."""
 
+_GROUP = 8 << 20  # bytes
 _SAMPLE = 20_000  # documents that the frequencies of words are counted in
 _LONGEST_TERM = 8  # words; a longer object of a fact is a sentence
 
@@ -248,8 +250,8 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
     languages: Counter[str] = Counter()
     with (
         track("Comparing documents", len(store.places)) as progress,
-        pyarrow.parquet.ParquetWriter(out / "documents.parquet", DOCUMENT, compression="zstd") as documents,
-        pyarrow.parquet.ParquetWriter(out / "held_out.parquet", DOCUMENT, compression="zstd") as held_out,
+        _Table(out / "documents.parquet") as documents,
+        _Table(out / "held_out.parquet") as held_out,
     ):
         for batch in store.batches():
             kept = _without_rejected(batch, comparing.filters, book)
@@ -260,10 +262,38 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
             languages.update(rows.column("language").to_pylist())
             aside = [int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()]
             aside = pyarrow.array(aside, pyarrow.bool_())
-            held_out.write_batch(rows.filter(aside))
-            documents.write_batch(rows.filter(pyarrow.compute.invert(aside)))
+            held_out.add(rows.filter(aside))
+            documents.add(rows.filter(pyarrow.compute.invert(aside)))
             progress.advance(len(batch))
     return languages
+
+
+class _Table:
+    """A file of documents, to which batches are added; groups of some megabytes pack better than batches."""
+
+    def __init__(self, path: Path) -> None:
+        self.writer = pyarrow.parquet.ParquetWriter(path, DOCUMENT, compression="zstd")
+        self.waiting: list[pyarrow.RecordBatch] = []
+        self.size = 0
+
+    def add(self, rows: pyarrow.RecordBatch) -> None:
+        """Write them, or keep them until there are more."""
+        self.waiting.append(rows)
+        self.size += rows.nbytes
+        if self.size >= _GROUP:
+            self._write()
+
+    def _write(self) -> None:
+        self.writer.write_table(pyarrow.Table.from_batches(self.waiting, DOCUMENT))
+        self.waiting, self.size = [], 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self._write()
+        self.writer.close()
 
 
 def _early(book: Ledger) -> Scores:

@@ -57,7 +57,7 @@ SCHEMA = pyarrow.schema(
 )
 _TIMES_BITS = 32 - BITS
 _MOST_TIMES = (1 << _TIMES_BITS) - 1
-_ROWS, _CHARACTERS, _SECONDS = 512, 1 << 20, 5.0
+_ROWS, _CHARACTERS, _SECONDS = 256, 1 << 20, 5.0
 """A batch is full with so many rows, or so much text; how long it took must not matter, or no two runs are alike. While
 it fills, there is a sign of life after so long."""
 

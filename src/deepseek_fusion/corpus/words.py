@@ -100,7 +100,7 @@ class Words:
 
     def numbered(self, characters: Table, kinds: int) -> Places:
         """[N, K] how many characters with each number of a table, from 1 to K, a folded text has; none is Han."""
-        lowest = np.flatnonzero(characters)[0]
+        lowest = int((characters > 0).argmax())
         places = np.flatnonzero((self._codes >= lowest) & (self._kind != _HAN_CHARACTER))
         number = characters.take(self._codes[places], mode="clip")
         places, number = places[number > 0], number[number > 0]

@@ -190,7 +190,7 @@ class _Crew:
                     ended = place
                     self._put(number, pyarrow.ipc.open_stream(payload).read_next_batch())
                 elif kind == REFUSED:
-                    self._put(number, FusionError(payload.decode()))
+                    self._put(number, FusionError(payload.to_pybytes().decode()))
         except _StoppedError as error:
             self._ended(process)
             if ended > begun >= 0:  # all rows are here
@@ -244,7 +244,7 @@ class _Process:
         )
         self._tell(settings)
 
-    def read(self, files: Sequence[File]) -> Iterator[tuple[bytes, int, bytearray]]:
+    def read(self, files: Sequence[File]) -> Iterator[tuple[bytes, int, pyarrow.Buffer]]:
         """Frames until the files are done or refused.
 
         Raises:
@@ -274,9 +274,9 @@ class _Process:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
-    def _take(self, size: int) -> bytearray:
+    def _take(self, size: int) -> pyarrow.Buffer:
         assert self.process.stdout is not None
-        taken = bytearray(size)
+        taken = pyarrow.allocate_buffer(size)  # of memory that is used again, and not set to 0 first
         left = memoryview(taken)
         while left:
             patience = max(PATIENCE, self.patience) if self.is_new else self.patience  # to load libraries takes a while

@@ -23,7 +23,7 @@ class Frequencies:
 
     def __init__(self) -> None:
         self.texts = 0
-        self.counts: Weights = np.zeros(1 << BITS)
+        self.counts = np.zeros(1 << BITS, np.int32)
 
     def add(self, batch: Batch) -> None:
         """Count more texts."""
@@ -39,11 +39,11 @@ class Frequencies:
             found.add(Batch([Document("", text) for text in texts[start : start + _AT_ONCE]]))
         return found
 
-    def weights(self) -> Weights:
+    def weights(self) -> npt.NDArray[np.float32]:
         """The weight of each feature: the rarer the higher (IDF as in BM25, Robertson and Zaragoza 2009)."""
         counts = np.arange(self.texts + 1)  # few beside the features
-        weights: Weights = np.log1p((self.texts - counts + 0.5) / (counts + 0.5))
-        return weights[self.counts.astype(np.int64)]
+        weights = np.log1p((self.texts - counts + 0.5) / (counts + 0.5), dtype=np.float32)
+        return weights.take(self.counts)
 
 
 class OffDomain(Filter):
@@ -63,14 +63,15 @@ class OffDomain(Filter):
         self.threshold = threshold
         self.last: tuple[Batch, Weights] | None = None
         self.languages = {language_of(text) for text in (*terms, *seeds)}
-        belongs: Weights = (Frequencies.of(terms).counts > 0).astype(float)
+        belongs: Weights | npt.NDArray[np.bool_] = Frequencies.of(terms).counts > 0
         if seeds:
             known = Frequencies.of(seeds)
             here, there = known.counts / known.texts, corpus.counts / max(1, corpus.texts)
             belongs = np.maximum(belongs, np.where(here > 0, here / np.maximum(here + there, 1e-12), 0))
-        weights = corpus.weights()
         # [F, 2] squares of each feature's weight and of its part in the domain, side by side: memory is what takes time
-        self.squares = np.stack((weights, weights * belongs), axis=1, dtype=np.float32) ** 2
+        self.squares = np.empty((len(belongs), 2), np.float32)
+        np.square(corpus.weights(), out=self.squares[:, 0])
+        np.multiply(self.squares[:, 0], belongs * belongs, out=self.squares[:, 1], casting="same_kind")
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Compare the relevance of each text whose language the domain's words are in."""
