@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 Level = Literal["reading", "basic", "semantic", "domain", "exam"]
 
 _EXCERPT = 80
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """One text and where it came from.
 
     Attributes:
@@ -25,7 +25,7 @@ class Document:
     source: str
     text: str
     line: int | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
     personal: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ from deepseek_fusion.corpus.words import Hashes, Known, Places, Words, mixed
 
 BITS = 22
 """Features are told apart by so many bits of their hash."""
-_MOST = (1 << BITS) - 1
+_TIMES = 32 - BITS  # bits
+_MOST_TIMES = (1 << _TIMES) - 1
 _BIGRAM, _TRIGRAM = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
 
 Keys = npt.NDArray[np.unsignedinteger[Any]]
@@ -28,13 +29,36 @@ _GRAMMAR = (
 )
 
 
-def counted(words: Words) -> tuple[Places, Places, Places]:
-    """Each feature of each text once: its number, its text, and how often it occurs there."""
+class Features(NamedTuple):
+    """The features of texts, one text after another, each of a text once.
+
+    Attributes:
+        table: [F] the number of each and, in the last bits, how often it occurs there.
+        counts: [N] how many each text has.
+    """
+
+    table: npt.NDArray[np.uint32]
+    counts: Places
+
+    @property
+    def numbers(self) -> Places:
+        """[F] the number of each."""
+        return (self.table >> np.uint32(_TIMES)).astype(np.int64)
+
+    @property
+    def times(self) -> npt.NDArray[np.uint32]:
+        """[F] how often each occurs in its text, up to 1,023 times."""
+        return self.table & np.uint32(_MOST_TIMES)
+
+
+def features_of(words: Words) -> Features:
+    """All features of texts."""
     keys = np.sort(_features(words))
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-    times = np.diff(first, append=len(keys))
+    times = np.minimum(np.diff(first, append=len(keys)), _MOST_TIMES).astype(np.uint32)
     keys = keys[first]
-    return (keys & keys.dtype.type(_MOST)).astype(np.int64), (keys >> keys.dtype.type(BITS)).astype(np.int64), times
+    ends = np.searchsorted(keys, np.arange(1, words.size + 1, dtype=np.uint64) << np.uint64(BITS))
+    return Features(keys.astype(np.uint32) << np.uint32(_TIMES) | times, np.diff(ends, prepend=0))
 
 
 @cache

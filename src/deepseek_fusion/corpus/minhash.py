@@ -43,25 +43,22 @@ def signatures(words: Words, wanted: npt.NDArray[np.bool_] | None = None) -> Sig
     fives, bits = words.fives, np.uint64(64 - TEXT_BITS - _BIN)  # by text and bin, in order
     smallest = fives[_firsts(fives >> bits)]
     cells = (smallest >> bits).astype(np.int64)
-    values_NB = np.zeros((words.size, BINS), np.uint16)
-    full_NB = np.zeros((words.size, BINS), np.bool_)
-    values_NB.reshape(-1)[cells] = smallest.astype(np.uint16)
-    full_NB.reshape(-1)[cells] = True
-    asks_N1 = full_NB.any(1, keepdims=True)
-    if wanted is not None:
-        asks_N1 &= wanted[:, None]
-    rows, bins = np.nonzero(~full_NB & asks_N1)
+    values, full = np.zeros(words.size * BINS, np.uint16), np.zeros(words.size * BINS, np.bool_)
+    values[cells], full[cells] = smallest.astype(np.uint16), True
+    empty_NB = ~full.reshape(-1, BINS)
+    empty_NB &= ~empty_NB.all(1, keepdims=True) if wanted is None else (wanted & ~empty_NB.all(1))[:, None]
+    cells = np.flatnonzero(empty_NB)
     probe = 0
-    while len(rows):
+    while len(cells):
         # An empty bin borrows from a full one, by its own number alone; where most are empty, it asks many at once
-        chosen_PK = _asked(probe, 1 if probe < _SINGLE else _PROBES)[:, bins]
-        full_PK = full_NB.reshape(-1).take(rows * BINS + chosen_PK)
-        first = full_PK.argmax(0)
-        places = np.arange(len(rows))
-        found, chosen = full_PK[first, places], chosen_PK[first, places]
-        values_NB[rows[found], bins[found]] = values_NB[rows[found], chosen[found]]
-        rows, bins, probe = rows[~found], bins[~found], probe + len(chosen_PK)
-    return values_NB
+        bins = cells & (BINS - 1)
+        asked_PK = (cells - bins) + _asked(probe, 1 if probe < _SINGLE else _PROBES)[:, bins]
+        full_PK = full.take(asked_PK)
+        first, places = full_PK.argmax(0), np.arange(len(cells))
+        found = full_PK[first, places]
+        values[cells[found]] = values[asked_PK[first, places][found]]
+        cells, probe = cells[~found], probe + len(asked_PK)
+    return values.reshape(-1, BINS)
 
 
 @cache

@@ -19,7 +19,7 @@ import pyarrow
 
 from deepseek_fusion.core.settings.filtering import CorpusConfig
 from deepseek_fusion.corpus.documents import Document, Rejected, place_of
-from deepseek_fusion.corpus.features import BITS
+from deepseek_fusion.corpus.features import Features
 from deepseek_fusion.corpus.filters.base import Batch, Filter, sift
 from deepseek_fusion.corpus.filters.basic import Damaged, OtherLanguage, Repetitive, TooShort
 from deepseek_fusion.corpus.filters.exam import InExam, exam_items
@@ -31,7 +31,6 @@ from deepseek_fusion.corpus.readers.formats.fhir import Patients
 from deepseek_fusion.corpus.readers.opening import Opened
 from deepseek_fusion.corpus.readers.reader import Fields
 from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
-from deepseek_fusion.corpus.words import Places
 from deepseek_fusion.knowledge.language import Language
 
 SCHEMA = pyarrow.schema(
@@ -55,8 +54,6 @@ SCHEMA = pyarrow.schema(
         "score": pyarrow.float32(),
     }
 )
-_TIMES_BITS = 32 - BITS
-_MOST_TIMES = (1 << _TIMES_BITS) - 1
 _ROWS, _CHARACTERS, _SECONDS = 256, 1 << 20, 5.0
 """A batch is full with so many rows, or so much text; how long it took must not matter, or no two runs are alike. While
 it fills, there is a sign of life after so long."""
@@ -233,13 +230,11 @@ def _binary(table: Signatures) -> pyarrow.Array:
 
 
 def _features(batch: Batch, kept: npt.NDArray[np.bool_]) -> pyarrow.Array:
-    features, text, times = batch.features
-    stay = kept[text]
-    table = (features[stay] << _TIMES_BITS | np.minimum(times[stay], _MOST_TIMES)).astype(np.uint32)
-    sizes = np.bincount(text, minlength=len(kept))[kept] * table.itemsize
-    ends = np.append(0, np.cumsum(sizes)).astype(np.int32)
-    content = [None, pyarrow.py_buffer(ends.tobytes()), pyarrow.py_buffer(table.tobytes())]
-    return pyarrow.Array.from_buffers(pyarrow.binary(), len(sizes), content)
+    features = batch.features
+    table = features.table if kept.all() else features.table[np.repeat(kept, features.counts)]
+    ends = np.append(0, np.cumsum(features.counts[kept] * table.itemsize)).astype(np.int32)
+    content = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(table)]
+    return pyarrow.Array.from_buffers(pyarrow.binary(), len(ends) - 1, content)
 
 
 def _rejected_row(rejected: Rejected) -> dict[str, Any]:
@@ -304,15 +299,14 @@ class StoredBatch(Batch):
         return stored
 
     @cached_property
-    def features(self) -> tuple[Places, Places, Places]:
+    def features(self) -> Features:
         """As they were stored, if the section named a domain."""
         column = self.rows.column("features")
         if column.null_count:
             return super().features
         _, ends, content = column.buffers()
-        ends = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1]
-        table = np.frombuffer(content, np.uint32)[ends[0] // 4 : ends[-1] // 4].astype(np.int64)
-        return table >> _TIMES_BITS, np.repeat(np.arange(len(column)), np.diff(ends) // 4), table & _MOST_TIMES
+        ends = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1] // 4
+        return Features(np.frombuffer(content, np.uint32)[ends[0] : ends[-1]], np.diff(ends))
 
     @cached_property
     def signatures(self) -> Signatures:

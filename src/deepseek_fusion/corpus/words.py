@@ -72,10 +72,10 @@ class Words:
         self.follows[1:] = starts[1:] == ends[:-1] + 1
 
     @cached_property
-    def folded(self) -> list[bytes]:
+    def folded(self) -> list[bytes | memoryview]:
         """The texts as words were looked for in them, in UTF-16."""
-        content = memoryview(self._narrow.tobytes())
-        texts = [bytes(content[2 * first : 2 * stop]) for first, stop in self._spans]
+        content = self._narrow.data.cast("B")
+        texts: list[bytes | memoryview] = [content[2 * first : 2 * stop] for first, stop in self._spans]
         for number in np.unique(np.searchsorted(self._borders, np.flatnonzero(self._codes >= _BEYOND))).tolist():
             first, stop = self._spans[number]
             texts[number] = _text(self._codes[first:stop]).encode("utf-16-le", "surrogatepass")

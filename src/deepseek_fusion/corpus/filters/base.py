@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deepseek_fusion.corpus.documents import Document, Level, Rejected
-from deepseek_fusion.corpus.features import counted
-from deepseek_fusion.corpus.words import TEXT_BITS, Places, Words
+from deepseek_fusion.corpus.features import Features, features_of
+from deepseek_fusion.corpus.words import TEXT_BITS, Words
 from deepseek_fusion.knowledge.language import Language
 
 _DIGEST = 16  # bytes
@@ -70,9 +70,9 @@ class Batch:
     def repetition(self) -> npt.NDArray[np.float64]:
         """[N] share of the 5-grams of each that stood in it before; 0 for a text of few words."""
         fives = self.words.fives
-        text = (fives >> np.uint64(64 - TEXT_BITS)).astype(np.int64)
-        repeated = np.bincount(text[1:][fives[1:] == fives[:-1]], minlength=len(self))
-        grams = np.bincount(text, minlength=len(self))
+        again = fives[1:][fives[1:] == fives[:-1]]
+        repeated = np.bincount((again >> np.uint64(64 - TEXT_BITS)).astype(np.int64), minlength=len(self))
+        grams = np.maximum(self.words.counts - 4, self.words.counts > 0)
         share: npt.NDArray[np.float64] = np.where(grams < _FEWEST, 0, repeated / np.maximum(grams, 1))
         return share
 
@@ -87,9 +87,9 @@ class Batch:
         return self.words.languages
 
     @cached_property
-    def features(self) -> tuple[Places, Places, Places]:
-        """Each feature of each text once: its number, its text, and how often it occurs there."""
-        return counted(self.words)
+    def features(self) -> Features:
+        """What the domain level sees of each."""
+        return features_of(self.words)
 
 
 @dataclass(frozen=True)

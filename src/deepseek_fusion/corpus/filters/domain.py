@@ -28,7 +28,7 @@ class Frequencies:
     def add(self, batch: Batch) -> None:
         """Count more texts."""
         self.texts += len(batch)
-        features, times = np.unique(batch.features[0], return_counts=True)
+        features, times = np.unique(batch.features.numbers, return_counts=True)
         self.counts[features] += times
 
     @classmethod
@@ -89,9 +89,10 @@ class OffDomain(Filter):
         return self.last[1]
 
     def _scores(self, batch: Batch) -> Weights:
-        features, text, times = batch.features
-        frequency = 1 + np.log(times, dtype=np.float32)
-        squares = self.squares.take(features, axis=0) * (frequency * frequency)[:, None]
+        features = batch.features
+        frequency = 1 + np.log(features.times, dtype=np.float32)
+        squares = self.squares.take(features.numbers, axis=0) * (frequency * frequency)[:, None]
+        text = np.repeat(np.arange(len(batch)), features.counts)
         whole, inside = (np.bincount(text, column, len(batch)) for column in squares.T)
         scores: Weights = np.sqrt(inside / np.maximum(whole, 1e-12))
         unknown = [language not in self.languages for language in batch.languages]
