@@ -13,7 +13,8 @@ from deepseek_fusion.corpus.words import Hashes, Known, Places, Words, mixed
 BITS = 22
 """Features are told apart by so many bits of their hash."""
 _TIMES = 32 - BITS  # bits
-_MOST_TIMES = (1 << _TIMES) - 1
+MOST_TIMES = (1 << _TIMES) - 1
+"""More often than that no feature counts in a text."""
 _BIGRAM, _TRIGRAM = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
 
 Keys = npt.NDArray[np.unsignedinteger[Any]]
@@ -47,15 +48,15 @@ class Features(NamedTuple):
 
     @property
     def times(self) -> npt.NDArray[np.uint32]:
-        """[F] how often each occurs in its text, up to 1,023 times."""
-        return self.table & np.uint32(_MOST_TIMES)
+        """[F] how often each occurs in its text, up to `MOST_TIMES`."""
+        return self.table & np.uint32(MOST_TIMES)
 
 
 def features_of(words: Words) -> Features:
     """All features of texts."""
     keys = np.sort(_features(words))
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
-    times = np.minimum(np.diff(first, append=len(keys)), _MOST_TIMES).astype(np.uint32)
+    times = np.minimum(np.diff(first, append=len(keys)), MOST_TIMES).astype(np.uint32)
     keys = keys[first]
     ends = np.searchsorted(keys, np.arange(1, words.size + 1, dtype=np.uint64) << np.uint64(BITS))
     return Features(keys.astype(np.uint32) << np.uint32(_TIMES) | times, np.diff(ends, prepend=0))

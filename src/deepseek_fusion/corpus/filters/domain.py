@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from deepseek_fusion.corpus.documents import Document, Level
-from deepseek_fusion.corpus.features import BITS
+from deepseek_fusion.corpus.features import BITS, MOST_TIMES
 from deepseek_fusion.corpus.filters.base import Batch, Filter, Reason
 from deepseek_fusion.knowledge.language import language_of
 
@@ -68,10 +69,10 @@ class OffDomain(Filter):
             known = Frequencies.of(seeds)
             here, there = known.counts / known.texts, corpus.counts / max(1, corpus.texts)
             belongs = np.maximum(belongs, np.where(here > 0, here / np.maximum(here + there, 1e-12), 0))
-        # [F, 2] squares of each feature's weight and of its part in the domain, side by side: memory is what takes time
-        self.squares = np.empty((len(belongs), 2), np.float32)
-        np.square(corpus.weights(), out=self.squares[:, 0])
-        np.multiply(self.squares[:, 0], belongs * belongs, out=self.squares[:, 1], casting="same_kind")
+        # [F] square of each feature's weight and of its part in the domain, as one complex number: to fetch takes time
+        self.squares = np.empty(len(belongs), np.complex64)
+        self.squares.real = corpus.weights() ** 2
+        self.squares.imag = self.squares.real * (belongs * belongs)
 
     def reasons(self, batch: Batch) -> Sequence[Reason | None]:
         """Compare the relevance of each text whose language the domain's words are in."""
@@ -90,11 +91,20 @@ class OffDomain(Filter):
 
     def _scores(self, batch: Batch) -> Weights:
         features = batch.features
-        frequency = 1 + np.log(features.times, dtype=np.float32)
-        squares = self.squares.take(features.numbers, axis=0) * (frequency * frequency)[:, None]
-        text = np.repeat(np.arange(len(batch)), features.counts)
-        whole, inside = (np.bincount(text, column, len(batch)) for column in squares.T)
-        scores: Weights = np.sqrt(inside / np.maximum(whole, 1e-12))
+        squares = self.squares.take(features.numbers)
+        squares *= _frequencies()[features.times]
+        sums = np.zeros(len(batch), np.complex64)
+        some = np.flatnonzero(features.counts)
+        if len(some):
+            sums[some] = np.add.reduceat(squares, (np.cumsum(features.counts) - features.counts)[some])
+        scores: Weights = np.sqrt(sums.imag / np.maximum(sums.real, 1e-12), dtype=np.float64)
         unknown = [language not in self.languages for language in batch.languages]
         scores[unknown] = np.nan
         return scores
+
+
+@cache
+def _frequencies() -> npt.NDArray[np.float32]:
+    """Squares of how much more a feature counts that occurs so many times in a text."""
+    frequencies: npt.NDArray[np.float32] = (1 + np.log(np.arange(MOST_TIMES + 1).clip(1), dtype=np.float32)) ** 2
+    return frequencies
