@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow
 import pyarrow.parquet
 
@@ -38,7 +39,7 @@ from deepseek_fusion.corpus.ledger import SCORED, Ledger, ledger
 from deepseek_fusion.corpus.minhash import BINS, Signatures, shingles
 from deepseek_fusion.corpus.readers.files import read_documents
 from deepseek_fusion.corpus.readers.reader import Fields
-from deepseek_fusion.corpus.rows import SCHEMA, File, StoredBatch
+from deepseek_fusion.corpus.rows import File, StoredBatch
 from deepseek_fusion.corpus.semantic.judge import PACKAGED, Judge
 from deepseek_fusion.corpus.shards import Shards
 from deepseek_fusion.corpus.words import Hashes, Places, Words
@@ -117,10 +118,10 @@ def _build(
 ) -> None:
     model = judge.files[0] if judge else None
     shards = Shards(out / "shards", _files(source), section, _files(exams), model)
-    store = _Store(shards.folder / "passed")
+    store = _Store(shards)
     with room_on_disk(out), ledger(shards.folder / "rejected") as book:
         read(shards)
-        _sort_out(shards, store, book)
+        _sort_out(store, book)
         filters = _Comparing(section, store, terms, seeds)
         kept = _write(out, store, filters, book)
     rejected = sum(book.counts.values())
@@ -144,39 +145,38 @@ def _build(
 
 
 class _Store:
-    """The rows that passed every filter that looks at one text alone, on disk, and a little of each in memory."""
+    """Which rows passed every filter that looks at one text alone, and a little of each in memory."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, shards: Shards) -> None:
+        self.shards = shards
+        self.passed: list[npt.NDArray[np.bool_]] = []
         self.places: list[str] = []
         self.signatures: list[Signatures] = []
         self.masked: Counter[str] = Counter()
         self.starts: list[int] = []
         self.scores: list[Scores] = []
 
-    def add(self, batch: StoredBatch, kept: Sequence[bool], writer: pyarrow.RecordBatchWriter) -> None:
-        """Keep some rows of a batch."""
-        rows = batch.rows.filter(pyarrow.array(kept, pyarrow.bool_()))
+    def add(self, batch: StoredBatch, passed: npt.NDArray[np.bool_]) -> None:
+        """Note which rows of the next batch of all rows passed, and keep something of them."""
+        self.passed.append(passed)
         self.starts.append(len(self.places))
-        self.places += compress(batch.places, kept)
-        self.signatures.append(batch.signatures[np.array(kept, bool)])
-        for found in rows.column("masked").drop_null().to_pylist():
+        self.places += batch.places
+        self.signatures.append(batch.signatures)
+        for found in batch.rows.column("masked").drop_null().to_pylist():
             self.masked.update(json.loads(found))
-        writer.write_batch(rows)
 
     def batches(self, every: int = 1) -> Iterator[StoredBatch]:
         """The batches, or one of so many of them."""
-        with pyarrow.OSFile(str(self.path)) as source, pyarrow.ipc.open_file(source) as reader:
-            for number in range(0, reader.num_record_batches, every):
-                yield StoredBatch(reader.get_batch(number), self.starts[number])
+        for number, rows in enumerate(self.shards.batches(every)):
+            passed = pyarrow.array(self.passed[number * every])
+            yield StoredBatch(rows.filter(passed), self.starts[number * every])
 
     def shingles(self, numbers: Places) -> Iterator[Hashes]:
         """The 5-grams of some documents, which are read again."""
         batches = np.searchsorted(self.starts, numbers, "right") - 1
-        with pyarrow.memory_map(str(self.path)) as source, pyarrow.ipc.open_file(source) as reader:  # a few pages of it
-            for batch in np.unique(batches).tolist():
-                texts = reader.get_batch(batch).column("text")
-                yield from shingles(Words(texts.take(numbers[batches == batch] - self.starts[batch]).to_pylist()))
+        for batch in np.unique(batches).tolist():
+            rows = np.flatnonzero(self.passed[batch])[numbers[batches == batch] - self.starts[batch]]
+            yield from shingles(Words(self.shards.texts(batch).take(rows).to_pylist()))
 
     def take_signatures(self) -> Signatures:
         """[N, 128], once: they are the most of what is in memory."""
@@ -219,22 +219,19 @@ def _read(shards: Shards) -> None:
             progress.advance(count)
 
 
-def _sort_out(shards: Shards, store: _Store, book: Ledger) -> None:
+def _sort_out(store: _Store, book: Ledger) -> None:
     """Part what nothing rejected so far, and no earlier text equals, from the rest."""
     exact = ExactDuplicate()
-    with pyarrow.OSFile(str(store.path), "wb") as sink, pyarrow.ipc.new_file(sink, SCHEMA) as writer:
-        for rows in shards.batches():
-            batch = StoredBatch(_sorted_out(rows, book), len(store.places))
-            store.add(batch, _without_rejected(batch, [exact], book), writer)
-
-
-def _sorted_out(rows: pyarrow.RecordBatch, book: Ledger) -> pyarrow.RecordBatch:
-    """The rows that nothing rejected so far; the others go into the book."""
-    passed = rows.column("filter").is_null()
-    columns = ("source", "line", "filter", "reason", "text", "level", "score")
-    for row in rows.filter(pyarrow.compute.invert(passed)).select(columns).to_pylist():
-        book.add(Rejected(*row.values()))
-    return rows.filter(passed)
+    for rows in store.shards.batches():
+        passed = rows.column("filter").is_null().to_numpy(zero_copy_only=False)
+        columns = ("source", "line", "filter", "reason", "text", "level", "score")
+        for row in rows.filter(pyarrow.array(~passed)).select(columns).to_pylist():
+            book.add(Rejected(*row.values()))
+        batch = StoredBatch(rows.filter(pyarrow.array(passed)), len(store.places))
+        kept = np.array(_without_rejected(batch, [exact], book), bool)
+        passed[passed] = kept
+        few = batch.rows.select(("source", "line", "signature", "masked")).filter(pyarrow.array(kept))
+        store.add(StoredBatch(few, batch.first), passed)
 
 
 def _without_rejected(batch: StoredBatch, filters: Sequence[Filter], book: Ledger) -> list[bool]:
@@ -254,16 +251,14 @@ def _write(out: Path, store: _Store, comparing: _Comparing, book: Ledger) -> Cou
         _Table(out / "held_out.parquet") as held_out,
     ):
         for batch in store.batches():
-            kept = _without_rejected(batch, comparing.filters, book)
+            kept = np.array(_without_rejected(batch, comparing.filters, book), bool)
             rows = _rows(batch, store.places[batch.first : batch.first + len(batch)], comparing.columns(batch))
             columns = (rows.column(name) for name in SCORES)
             store.scores.append(np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1))
-            rows = rows.filter(pyarrow.array(kept, pyarrow.bool_()))
-            languages.update(rows.column("language").to_pylist())
-            aside = [int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()]
-            aside = pyarrow.array(aside, pyarrow.bool_())
-            held_out.add(rows.filter(aside))
-            documents.add(rows.filter(pyarrow.compute.invert(aside)))
+            languages.update(compress(batch.languages, kept))
+            aside = np.array([int(id_, 16) % HELD_OUT_EVERY == 0 for id_ in rows.column("id").to_pylist()], bool)
+            held_out.add(rows.filter(pyarrow.array(kept & aside)))
+            documents.add(rows.filter(pyarrow.array(kept & ~aside)))
             progress.advance(len(batch))
     return languages
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -67,8 +69,8 @@ class Shards:
                         writer.write_batch(rows)
                         yield len(rows)
 
-    def batches(self) -> Iterator[pyarrow.RecordBatch]:
-        """All rows, in the order of the files.
+    def batches(self, every: int = 1) -> Iterator[pyarrow.RecordBatch]:
+        """All rows, in the order of the files, or those of one batch of so many.
 
         Raises:
             FusionError: a job is not done.
@@ -78,9 +80,24 @@ class Shards:
                 f"{self.folder}: {len(missing)} of {len(self.jobs)} parts of the documents are not read; look at the"
                 " logs there for the reason, and run the same command again to go on."
             )
-        for number in range(len(self.jobs)):
-            with pyarrow.OSFile(str(self._path(number))) as source, pyarrow.ipc.open_file(source) as reader:
-                yield from map(reader.get_batch, range(reader.num_record_batches))
+        for job, first in enumerate(self._firsts[:-1]):
+            with pyarrow.OSFile(str(self._path(job))) as source, pyarrow.ipc.open_file(source) as reader:
+                yield from map(reader.get_batch, range(-first % every, reader.num_record_batches, every))
+
+    def texts(self, batch: int) -> pyarrow.Array:
+        """The texts of a batch by its number, of which no more is read than is looked at."""
+        job = bisect_right(self._firsts, batch) - 1
+        with pyarrow.memory_map(str(self._path(job))) as source, pyarrow.ipc.open_file(source) as reader:
+            return reader.get_batch(batch - self._firsts[job]).column("text")
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The number of the first batch of each job, and of all batches."""
+        firsts = [0]
+        for job in range(len(self.jobs)):
+            with pyarrow.OSFile(str(self._path(job))) as source, pyarrow.ipc.open_file(source) as reader:
+                firsts.append(firsts[-1] + reader.num_record_batches)
+        return firsts
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}.arrow"
