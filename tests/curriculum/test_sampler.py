@@ -15,8 +15,8 @@ from deepseek_fusion.core.project import load_config
 from deepseek_fusion.core.run import Run
 from deepseek_fusion.curriculum.lessons import Lesson, read_lessons, write_lessons
 from deepseek_fusion.curriculum.phrasings import PHRASINGS
-from deepseek_fusion.curriculum.sampler import BACKWARD, RICH, SHARES, affordable, plan_lessons, tail_factors
-from deepseek_fusion.knowledge.graph import Graph, Relation, Triple
+from deepseek_fusion.curriculum.sampler import BACKWARD, RICH, SHARES, affordable, plan_lessons, tail_factors, times_of
+from deepseek_fusion.knowledge.graph import Graph, Group, Relation, Triple
 from deepseek_fusion.models.loading import Language
 from deepseek_fusion.models.source import ModelSource
 from deepseek_fusion.training.lessons import read_samples
@@ -151,3 +151,22 @@ def test_the_tail_gets_more_lessons_and_the_head_as_many_as_before(shelf: Run, t
     assert set(plain.values()) == {12}
     assert tail[ids["Leaflet"]] == 24
     assert 12 < tail[ids["Heart"]] < tail[ids["Valve"]] < 24
+
+
+@pytest.mark.parametrize(("subjects", "list_of_four", "code"), [(35, 1, 1), (160, 2, 3), (1000, 4, 4)])
+def test_among_many_subjects_lists_and_codes_are_asked_back_from_more_often(
+    subjects: int, list_of_four: int, code: int
+) -> None:
+    names = [f"Disease {chr(0x4E00 + number)}" for number in range(subjects)]
+    facts = [Triple(name, "symptom", "Fever") for name in names]
+    graph = Graph(tuple(facts), "disease", {"symptom": Relation("symptom", "symptoms")})
+    plans = plan_lessons(graph, 25, CurriculumConfig())
+    times = plans[names[0]].times["reversed"]
+
+    def asked(anchor: str, *answers: str, direction: str = "backward") -> int:
+        return times_of(plans, Group(anchor, "symptom", answers, direction), "reversed")
+
+    assert asked("发热", names[0]) == times
+    assert asked("发热", *names[:4]) == list_of_four * times
+    assert asked("M10.9", names[0]) == asked("Ｍ１０", names[0]) == code * times
+    assert asked(names[0], "M10.9", "Fever", "Gout", "x", direction="forward") == times

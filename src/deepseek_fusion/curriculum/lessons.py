@@ -58,7 +58,7 @@ class Lesson:
     facts: tuple[str, ...] = ()
 
 
-@stage("lessons", version=12)
+@stage("lessons", version=13)
 def write_lessons(
     out: Path,
     section: CurriculumConfig,

@@ -31,6 +31,10 @@ ENOUGH = 2400
 """Exposures of all facts that make a run long enough: a few facts taught 28 times each are over before the model is
 sure of them (experiments/LOG.md)."""
 
+_CODE, _CROWD, _MOST_EFFORT = 6, 320, 4.0
+"""A code is as hard as a list of six. Backward, what is as hard as a list of so many is taught more often where that
+number times the number of subjects exceeds `_CROWD`, and at most so many times as often."""
+
 CEILING = 1024
 """Exposures that every budget stays below."""
 
@@ -54,9 +58,17 @@ def plan_lessons(graph: Graph, exposures: int, section: CurriculumConfig) -> dic
 
 
 def times_of(plans: Mapping[str, Plan], group: Group, form: str) -> int:
-    """How often a group is taught in a form; backward, as often as the subject that needs it most."""
-    subjects = (group.anchor,) if group.direction == "forward" else group.answers
-    return max(plans[subject].times[form] for subject in subjects)
+    """How often a group is taught in a form; backward, as often as the subject that needs it most, or more.
+
+    Among many subjects a list of them is hard to recall, and so is the one that a code belongs to: of 158 subjects,
+    half of both were not learned by exposures that are enough for 35 (experiments/LOG.md).
+    """
+    if group.direction == "forward":
+        return plans[group.anchor].times[form]
+    times = max(plans[subject].times[form] for subject in group.answers)
+    hardness = max(len(group.answers), _CODE if any(map(str.isdigit, group.anchor)) else 1)
+    effort = min(_MOST_EFFORT, max(1.0, hardness * len(plans) / _CROWD)) if hardness > 1 else 1.0
+    return round(effort * times)
 
 
 def exposures_for(facts: int) -> int:
