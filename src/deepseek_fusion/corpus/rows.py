@@ -159,6 +159,8 @@ class Rows:
         return pyarrow.concat_batches((kept, pyarrow.RecordBatch.from_pylist(others, SCHEMA))).take(places)
 
     def _masked(self, document: Document) -> tuple[Document, Counter[str]]:
+        if not self.mask.wanted:
+            return document, Counter()
         personal = self.patients.resolved(document.personal)
         text, found = self.mask(document.text, personal)
         if not found and not document.metadata:
@@ -167,7 +169,7 @@ class Rows:
         return Document(document.source, text, document.line, metadata), found
 
     def _judged(self, document: Document, found: Counter[str], rejected: Rejected | None) -> Rejected | None:
-        reason = self.mask.refuses(found)
+        reason = self.mask.refuses(found) if found else None
         return document.rejected("personal", reason) if reason else rejected
 
     def _unread(self, rejected: Rejected) -> Rejected:

@@ -39,6 +39,7 @@ _LETTER, _HAN_CHARACTER, _DIGIT = 1, 2, 3
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _AT_ONCE = 4  # characters of 16 bits that a number holds
 _LONGEST = 64  # characters of a word that are hashed side by side with other words
+_SHIFTS = np.array([64, 48, 32, 16, 0], np.uint64)  # bits that drop what follows so many characters
 _POWERS = np.multiply.accumulate(np.full(_LONGEST // _AT_ONCE - 1, _BASE))
 
 
@@ -306,7 +307,7 @@ def _hashes(codes: Codes, narrow: npt.NDArray[np.uint16], starts: Places, ends: 
 
 def _first(fours: Hashes, lengths: Places) -> Hashes:
     """The first characters of each four, so many as there are."""
-    return fours << (np.uint64(16) * (_AT_ONCE - np.minimum(lengths, _AT_ONCE)).astype(np.uint64))
+    return fours << _SHIFTS.take(lengths, mode="clip")
 
 
 @cache
