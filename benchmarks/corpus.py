@@ -17,7 +17,7 @@ Run: python benchmarks/corpus.py [--documents 50000] [--rounds 3] [--memory] [--
 (once `examples/medical/make_data.py` ran; `pip install datatrove==0.10.0 orjson regex xxhash scikit-learn` first).
 `--memory` adds the peak memory of our side on 1 GB of documents; `--juicer` names the interpreter of an environment
 with py-data-juicer 1.6.1, which needs other versions of what datatrove needs, and adds two rounds of it on the same
-documents (`corpus_juicer.py`).
+documents (`corpus_juicer.py`), in a file of their own.
 """
 
 from __future__ import annotations
@@ -75,11 +75,12 @@ def main() -> None:
         return
     os.environ["OMP_NUM_THREADS"] = "1"
     rows = list(_compared(options.documents, options.rounds))
-    if options.juicer:
-        rows += _with_juicer(options.juicer, options.documents)
     if options.memory:
         rows.append(_memory())
-    write_results("corpus", ["benchmarks/corpus.py", *sys.argv[1:]], rows)
+    command = ["benchmarks/corpus.py", *sys.argv[1:]]
+    write_results("corpus", command, rows)
+    if options.juicer:
+        write_results("corpus_juicer", command, list(_with_juicer(options.juicer, options.documents)))
 
 
 def filter_with_ours(folder: Path, work: Path) -> None:
