@@ -28,9 +28,11 @@ class LinesReader(Reader):
             if block is None:
                 yield unread(file.name, first, f"a line of more than {MOST_LINE >> 20} MB")
                 continue
-            for number, text in enumerate(decoder.lines(block), first):
+            texts = decoder.lines(block)
+            lines = block.split(b"\n") if None in texts else []
+            for number, text in enumerate(texts, first):
                 if text is None:
-                    data = block.split(b"\n")[number - first]
+                    data = lines[number - first]
                     yield unread(file.name, number, "not text in any known encoding", ascii(data[:40])[2:-1])
                     continue
                 try:
