@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,14 +63,30 @@ def test_a_file_that_gives_no_sign_of_life_takes_no_other_with_it(tmp_path: Path
     ]
 
 
+ROWS = 256  # of a batch
+
+
+def more_than_is_read_ahead(folder: Path) -> list[File]:
+    """A job whose process still has work after the first batch, however fast it is: nobody takes the rest."""
+    lines = "".join(json.dumps({"text": GOUT.format(number)}) + "\n" for number in range(ROWS))
+    contents = {f"{number}.jsonl": lines.encode() for number in range(20)}
+    return written(folder, {**contents, "last.docx": docx(paragraph(GOUT))})
+
+
 def test_a_process_that_is_killed(tmp_path: Path) -> None:
-    files = written(tmp_path, {f"{number}.pdf": pdf(GOUT.format(number)) for number in range(70)})
-    found, before = [], children()  # of other tests
+    files = more_than_is_read_ahead(tmp_path)
+    found: Counter[str] = Counter()
+    lost, before = [], children()  # of other tests
     for item in read_rows(files, CorpusConfig(), []):
         if not found:
             os.kill(next(child for child in children() if child not in before), signal.SIGKILL)
-        found += [item] if isinstance(item, Rejected) else item.to_pylist()
-    assert len(found) == 70
+        if isinstance(item, Rejected):
+            lost.append(item.source)
+        else:
+            found.update(source.partition("#")[0] for source in item["source"].to_pylist())
+    assert len(lost) == 1
+    assert list(found) == [file.name for file in files if file.name not in lost]
+    assert all(count == ROWS for name, count in found.items() if name != "last.docx")
 
 
 def children() -> list[int]:
@@ -82,9 +99,8 @@ def children() -> list[int]:
 
 
 def test_no_process_stays_behind(tmp_path: Path) -> None:
-    files = written(tmp_path, {f"{number}.docx": docx(paragraph(GOUT.format(number))) for number in range(70)})
     before = children()  # of other tests
-    reading = read_rows(files, CorpusConfig(), [])
+    reading = read_rows(more_than_is_read_ahead(tmp_path), CorpusConfig(), [])
     next(reading)
     assert len(children()) > len(before)
     reading.close()  # type: ignore[attr-defined]

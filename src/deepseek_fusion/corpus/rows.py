@@ -73,6 +73,10 @@ class Event(NamedTuple):
     rows: pyarrow.RecordBatch | None
 
 
+def _is_full(items: Sequence[Document | Rejected], characters: int) -> bool:
+    return len(items) >= _ROWS or characters >= _CHARACTERS
+
+
 class Rows:
     """The rows of files under a section.
 
@@ -124,15 +128,20 @@ class Rows:
         size, since = 0, time.monotonic()
         for number, file in enumerate(files):
             yield Event(number, None)
+            is_cut = False
             for item in self._read(file):
+                if _is_full(items, size):
+                    yield Event(number, self.batch(items))
+                    items, size, since, is_cut = [], 0, time.monotonic(), True
                 items.append(item)
                 size += len(item.text) if isinstance(item, Document) else 0
-                if len(items) >= _ROWS or size >= _CHARACTERS:
-                    yield Event(number, self.batch(items))
-                    items, size, since = [], 0, time.monotonic()
-                elif time.monotonic() - since > _SECONDS:
+                if time.monotonic() - since > _SECONDS:
                     yield Event(number, None)
                     since = time.monotonic()
+            # Of a file begun, none of the rows or all are with who takes them: none is read, and counted, twice.
+            if is_cut or _is_full(items, size):
+                yield Event(number + 1, self.batch(items))
+                items, size, since = [], 0, time.monotonic()
         if items:
             yield Event(len(files), self.batch(items))
 

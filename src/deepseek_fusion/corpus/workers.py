@@ -193,8 +193,8 @@ class _Crew:
                     self._put(number, FusionError(payload.to_pybytes().decode()))
         except _StoppedError as error:
             self._ended(process)
-            if ended > begun >= 0:  # all rows are here
-                return rest, None
+            if ended > begun >= 0:  # all rows of what was begun are here
+                return [*files[ended:], *rest], None
             if begun < 0 and not process.is_new:  # between two jobs
                 return todo, None
             if begun < 0:  # not for what it read, so it would happen for ever
